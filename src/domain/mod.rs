@@ -1,0 +1,15 @@
+//! AWS Backup's nouns as typed values.
+//!
+//! Owns parsing and validation of everything that identifies something in AWS. Knows nothing of
+//! the SDK, of files, of clocks or of the command line, so that every other module can build on it.
+
+pub mod arn;
+pub mod copy_job;
+pub mod ids;
+pub mod recovery_point;
+pub mod selection;
+
+pub use arn::{BackupVaultArn, IamRoleArn, RecoveryPointArn, ResourceArn};
+pub use copy_job::{CopyJob, CopyJobState};
+pub use ids::{AccountId, BackupVaultName, CopyJobId, IdempotencyToken, Region};
+pub use recovery_point::{Lifecycle, RecoveryPoint, RecoveryPointStatus};
