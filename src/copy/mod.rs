@@ -1,0 +1,6 @@
+//! The copy engine: what to start when, and the one loop that does it.
+
+pub mod event;
+pub mod failure;
+pub mod scheduler;
+pub mod window;

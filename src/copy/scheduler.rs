@@ -1,0 +1,403 @@
+//! Which recovery point is started next. Pure: no clock, no I/O, no runtime, no AWS.
+//!
+//! AWS bounds copy jobs by resource type and by resource, not by caller (AWS Backup quotas), so
+//! starts go round-robin over types, within a type round-robin over resources, and within a
+//! resource oldest first, which keeps incremental copies small. Time is what the caller says it is:
+//! a duration since the run began.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::window::Window;
+
+/// An item: its vault's place in the run and its place in that vault's ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemId {
+    /// Index of the vault.
+    pub vault: u16,
+    /// Index in the ledger.
+    pub index: u32,
+}
+
+/// The bounds of a run.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Jobs in flight altogether.
+    pub window: Window,
+    /// Jobs in flight for one resource; AWS runs one at a time and allows 30.
+    pub per_resource: usize,
+    /// Jobs in flight by resource type.
+    pub per_type: HashMap<String, usize>,
+}
+
+#[derive(Debug, Default)]
+struct Resource {
+    type_index: usize,
+    pending: VecDeque<ItemId>,
+    in_flight: usize,
+    in_ring: bool,
+}
+
+#[derive(Debug)]
+struct TypeQueue {
+    name: Arc<str>,
+    ring: VecDeque<usize>,
+    in_flight: usize,
+    cap: usize,
+}
+
+/// The queue of a run.
+#[derive(Debug)]
+pub struct Scheduler {
+    limits: Limits,
+    resources: Vec<Resource>,
+    resource_index: HashMap<Arc<str>, usize>,
+    types: Vec<TypeQueue>,
+    next_type: usize,
+    resource_of: HashMap<ItemId, usize>,
+    delayed: BinaryHeap<Reverse<(Duration, ItemId)>>,
+    in_flight: usize,
+    pending: usize,
+    full_until: Option<Duration>,
+}
+
+impl Scheduler {
+    /// An empty queue.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            resources: Vec::new(),
+            resource_index: HashMap::new(),
+            types: Vec::new(),
+            next_type: 0,
+            resource_of: HashMap::new(),
+            delayed: BinaryHeap::new(),
+            in_flight: 0,
+            pending: 0,
+            full_until: None,
+        }
+    }
+
+    /// Adds an item that waits. The caller adds those of one resource oldest first.
+    pub fn add_pending(&mut self, id: ItemId, resource_arn: &str, resource_type: &str) {
+        let resource = self.register(id, resource_arn, resource_type);
+        self.enqueue(id, resource);
+    }
+
+    /// Adds an item whose job is under way already.
+    pub fn add_in_flight(&mut self, id: ItemId, resource_arn: &str, resource_type: &str) {
+        let resource = self.register(id, resource_arn, resource_type);
+        self.occupy(resource);
+    }
+
+    /// The next item to start at `now`, whose slot is taken from this moment on.
+    pub fn take_start(&mut self, now: Duration) -> Option<ItemId> {
+        self.release_delayed(now);
+        if self.in_flight >= self.limits.window.size() || self.full_until.is_some_and(|t| now < t) {
+            return None;
+        }
+        for step in 0..self.types.len() {
+            let type_index = (self.next_type + step) % self.types.len();
+            let queue = self.types.get_mut(type_index)?;
+            if queue.in_flight >= queue.cap {
+                continue;
+            }
+            let Some(resource_index) = queue.ring.pop_front() else {
+                continue;
+            };
+            self.next_type = (type_index + 1) % self.types.len();
+            let resource = self.resources.get_mut(resource_index)?;
+            resource.in_ring = false;
+            let id = resource.pending.pop_front()?;
+            self.pending -= 1;
+            self.occupy(resource_index);
+            self.ring_if_ready(resource_index);
+            return Some(id);
+        }
+        None
+    }
+
+    /// A job has ended, or its start was refused for good: its slot is free.
+    pub fn finished(&mut self, id: ItemId) {
+        self.free(id);
+        self.full_until = None;
+        self.limits.window.on_finished();
+    }
+
+    /// The item goes back to the queue and may start at `not_before`.
+    pub fn requeue(&mut self, id: ItemId, not_before: Duration) {
+        self.free(id);
+        self.pending += 1;
+        self.delayed.push(Reverse((not_before, id)));
+    }
+
+    /// AWS takes no more jobs: wait for one to end, but no longer than until `until`.
+    pub fn quota_reached(&mut self, until: Duration) {
+        // The item that was refused still holds its slot here.
+        self.limits.window.on_quota(self.in_flight.saturating_sub(1));
+        self.full_until = Some(until);
+    }
+
+    /// Jobs under way, and items being started.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Items that wait.
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// When waiting alone makes a start possible again.
+    pub fn next_wake(&self) -> Option<Duration> {
+        let delayed = self.delayed.peek().map(|Reverse((at, _))| *at);
+        match (delayed, self.full_until) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn register(&mut self, id: ItemId, resource_arn: &str, resource_type: &str) -> usize {
+        let index = if let Some(index) = self.resource_index.get(resource_arn) {
+            *index
+        } else {
+            let type_index = self.type_index(resource_type);
+            self.resources.push(Resource {
+                type_index,
+                ..Resource::default()
+            });
+            self.resource_index
+                .insert(resource_arn.into(), self.resources.len() - 1);
+            self.resources.len() - 1
+        };
+        self.resource_of.insert(id, index);
+        index
+    }
+
+    fn type_index(&mut self, name: &str) -> usize {
+        if let Some(index) = self.types.iter().position(|t| &*t.name == name) {
+            return index;
+        }
+        let cap = self.limits.per_type.get(name).copied().unwrap_or(usize::MAX);
+        self.types.push(TypeQueue {
+            name: name.into(),
+            ring: VecDeque::new(),
+            in_flight: 0,
+            cap,
+        });
+        self.types.len() - 1
+    }
+
+    fn enqueue(&mut self, id: ItemId, resource_index: usize) {
+        if let Some(resource) = self.resources.get_mut(resource_index) {
+            resource.pending.push_back(id);
+            self.pending += 1;
+        }
+        self.ring_if_ready(resource_index);
+    }
+
+    fn ring_if_ready(&mut self, resource_index: usize) {
+        let per_resource = self.limits.per_resource;
+        let Some(resource) = self.resources.get_mut(resource_index) else {
+            return;
+        };
+        if !resource.in_ring && !resource.pending.is_empty() && resource.in_flight < per_resource {
+            resource.in_ring = true;
+            if let Some(queue) = self.types.get_mut(resource.type_index) {
+                queue.ring.push_back(resource_index);
+            }
+        }
+    }
+
+    fn occupy(&mut self, resource_index: usize) {
+        self.in_flight += 1;
+        if let Some(resource) = self.resources.get_mut(resource_index) {
+            resource.in_flight += 1;
+            if let Some(queue) = self.types.get_mut(resource.type_index) {
+                queue.in_flight += 1;
+            }
+        }
+    }
+
+    fn free(&mut self, id: ItemId) {
+        let Some(&resource_index) = self.resource_of.get(&id) else {
+            return;
+        };
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(resource) = self.resources.get_mut(resource_index) {
+            resource.in_flight = resource.in_flight.saturating_sub(1);
+            if let Some(queue) = self.types.get_mut(resource.type_index) {
+                queue.in_flight = queue.in_flight.saturating_sub(1);
+            }
+        }
+        self.ring_if_ready(resource_index);
+    }
+
+    fn release_delayed(&mut self, now: Duration) {
+        while let Some(Reverse((at, id))) = self.delayed.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.delayed.pop();
+            if let Some(&resource) = self.resource_of.get(&id) {
+                // To the front: it was taken once, so it is the oldest of its resource.
+                if let Some(r) = self.resources.get_mut(resource) {
+                    r.pending.push_front(id);
+                }
+                self.ring_if_ready(resource);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn id(index: u32) -> ItemId {
+        ItemId { vault: 0, index }
+    }
+
+    fn scheduler(window: usize, per_resource: usize, per_type: &[(&str, usize)]) -> Scheduler {
+        Scheduler::new(Limits {
+            window: Window::fixed(window),
+            per_resource,
+            per_type: per_type
+                .iter()
+                .map(|(name, n)| ((*name).to_owned(), *n))
+                .collect(),
+        })
+    }
+
+    #[test]
+    fn goes_round_robin_over_resources_and_oldest_first_within_one() {
+        let mut s = scheduler(10, 10, &[]);
+        for (index, resource) in [(0, "a"), (1, "a"), (2, "a"), (3, "b")] {
+            s.add_pending(id(index), resource, "EBS");
+        }
+        let order: Vec<u32> = std::iter::from_fn(|| s.take_start(Duration::ZERO))
+            .map(|i| i.index)
+            .collect();
+        assert_eq!(order, [0, 3, 1, 2]);
+    }
+
+    #[test]
+    fn a_crowded_resource_does_not_block_the_others() {
+        let mut s = scheduler(2, 1, &[]);
+        for index in 0..100 {
+            s.add_pending(id(index), "crowded", "EBS");
+        }
+        s.add_pending(id(100), "other", "EBS");
+        assert_eq!(s.take_start(Duration::ZERO), Some(id(0)));
+        assert_eq!(s.take_start(Duration::ZERO), Some(id(100)));
+        assert_eq!(s.take_start(Duration::ZERO), None);
+        s.finished(id(0));
+        assert_eq!(s.take_start(Duration::ZERO), Some(id(1)));
+    }
+
+    #[test]
+    fn a_full_type_does_not_block_the_others() {
+        let mut s = scheduler(10, 1, &[("FSx", 1)]);
+        s.add_pending(id(0), "f1", "FSx");
+        s.add_pending(id(1), "f2", "FSx");
+        s.add_pending(id(2), "e1", "EFS");
+        let taken: Vec<_> = std::iter::from_fn(|| s.take_start(Duration::ZERO)).collect();
+        assert_eq!(taken, [id(0), id(2)]);
+        s.finished(id(0));
+        assert_eq!(s.take_start(Duration::ZERO), Some(id(1)));
+    }
+
+    #[test]
+    fn after_a_quota_refusal_it_waits_for_a_job_to_end_or_for_the_time() {
+        let mut s = scheduler(10, 1, &[]);
+        for index in 0..4 {
+            s.add_pending(id(index), &format!("r{index}"), "EFS");
+        }
+        assert_eq!(s.take_start(Duration::ZERO), Some(id(0)));
+        assert_eq!(s.take_start(Duration::ZERO), Some(id(1)));
+        s.quota_reached(Duration::from_secs(60));
+        s.requeue(id(1), Duration::ZERO);
+        assert_eq!(s.take_start(Duration::from_secs(59)), None);
+        s.finished(id(0));
+        assert_eq!(
+            s.take_start(Duration::from_secs(59)),
+            Some(id(2)),
+            "the turn of the next resource"
+        );
+        s.quota_reached(Duration::from_secs(60));
+        assert_eq!(s.next_wake(), Some(Duration::from_secs(60)));
+        assert!(s.take_start(Duration::from_secs(60)).is_some());
+    }
+
+    #[test]
+    fn the_adaptive_window_grows_and_backs_off() {
+        let mut window = Window::adaptive(10);
+        for _ in 0..1000 {
+            window.on_finished();
+        }
+        let grown = window.size();
+        assert!(grown > 40, "{grown}");
+        window.on_quota(20);
+        assert_eq!(window.size(), 19);
+        let mut fixed = Window::fixed(10);
+        fixed.on_finished();
+        fixed.on_quota(3);
+        assert_eq!(fixed.size(), 10);
+    }
+
+    proptest! {
+        /// Random ends, requeues and refusals: bounds hold at every step, every item is started
+        /// until it ends, and nothing is started twice at the same time.
+        #[test]
+        fn bounds_hold_and_every_item_ends(
+            resources in proptest::collection::vec((0u8..6, 0u8..3), 1..60),
+            moves in proptest::collection::vec((0u8..4, any::<prop::sample::Index>()), 0..200),
+            window in 1usize..8,
+            per_resource in 1usize..3,
+        ) {
+            let mut s = scheduler(window, per_resource, &[("T0", 2)]);
+            let name = |index: u32| {
+                let (r, t) = resources[index as usize];
+                (format!("r{r}-{t}"), format!("T{t}"))
+            };
+            for index in 0..u32::try_from(resources.len()).unwrap() {
+                let (r, t) = name(index);
+                s.add_pending(id(index), &r, &t);
+            }
+            let mut now = Duration::ZERO;
+            let mut running: Vec<ItemId> = Vec::new();
+            let mut ended = std::collections::HashSet::new();
+            let finish_all = moves.iter().copied().map(Some).chain(std::iter::repeat_n(None, 20_000));
+            for step in finish_all {
+                now += Duration::from_secs(1);
+                while let Some(next) = s.take_start(now) {
+                    prop_assert!(!running.contains(&next) && !ended.contains(&next));
+                    running.push(next);
+                }
+                prop_assert!(running.len() <= window);
+                prop_assert_eq!(running.len(), s.in_flight());
+                for item in &running {
+                    let (r, t) = name(item.index);
+                    let same = |want: &dyn Fn(&(String, String)) -> bool| running.iter().filter(|i| want(&name(i.index))).count();
+                    prop_assert!(same(&|n| n.0 == r) <= per_resource);
+                    prop_assert!(t != "T0" || same(&|n| n.1 == "T0") <= 2);
+                }
+                if running.is_empty() {
+                    if s.pending() == 0 { break; }
+                    continue;
+                }
+                match step {
+                    Some((0, at)) => { let i = running.remove(at.index(running.len())); s.requeue(i, now + Duration::from_secs(3)); }
+                    Some((1, at)) => { let i = running.remove(at.index(running.len())); s.quota_reached(now + Duration::from_secs(5)); s.requeue(i, now); }
+                    Some((_, at)) => { let i = running.remove(at.index(running.len())); s.finished(i); ended.insert(i); }
+                    None => { let i = running.remove(0); s.finished(i); ended.insert(i); }
+                }
+            }
+            prop_assert_eq!(ended.len(), resources.len());
+            prop_assert_eq!(s.in_flight(), 0);
+        }
+    }
+}
