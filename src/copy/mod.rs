@@ -2,5 +2,7 @@
 
 pub mod event;
 pub mod failure;
+pub mod retention;
 pub mod scheduler;
+pub mod stop;
 pub mod window;

@@ -318,7 +318,7 @@ mod tests {
         }
         assert_eq!(s.take_start(Duration::ZERO), Some(id(0)));
         assert_eq!(s.take_start(Duration::ZERO), Some(id(1)));
-        s.quota_reached(Duration::from_secs(60));
+        s.quota_reached(Duration::from_mins(1));
         s.requeue(id(1), Duration::ZERO);
         assert_eq!(s.take_start(Duration::from_secs(59)), None);
         s.finished(id(0));
@@ -327,9 +327,9 @@ mod tests {
             Some(id(2)),
             "the turn of the next resource"
         );
-        s.quota_reached(Duration::from_secs(60));
-        assert_eq!(s.next_wake(), Some(Duration::from_secs(60)));
-        assert!(s.take_start(Duration::from_secs(60)).is_some());
+        s.quota_reached(Duration::from_mins(1));
+        assert_eq!(s.next_wake(), Some(Duration::from_mins(1)));
+        assert!(s.take_start(Duration::from_mins(1)).is_some());
     }
 
     #[test]

@@ -1,0 +1,124 @@
+//! Why and when a run stops: signals and the runtime limit, as one value that is only ever raised.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::event::StopReason;
+
+/// Listens for signals and carries the reason to stop.
+#[derive(Debug)]
+pub struct StopSource {
+    sender: watch::Sender<Option<StopReason>>,
+    /// Cancelled when AWS calls must end too: some time after the first signal, or at the second.
+    cancel: CancellationToken,
+}
+
+impl StopSource {
+    /// A source that no signal has reached yet. `cancel` is what AWS calls select on.
+    pub fn new(cancel: CancellationToken) -> Self {
+        Self {
+            sender: watch::Sender::new(None),
+            cancel,
+        }
+    }
+
+    /// Follows the reason.
+    pub fn subscribe(&self) -> watch::Receiver<Option<StopReason>> {
+        self.sender.subscribe()
+    }
+
+    /// Raises the reason; a lower one than before is passed over.
+    pub fn raise(&self, reason: StopReason) {
+        self.sender.send_if_modified(|current| {
+            let raised = current.is_none_or(|c| reason > c);
+            if raised {
+                *current = Some(reason);
+            }
+            raised
+        });
+        if reason == StopReason::InterruptedAgain {
+            self.cancel.cancel();
+        }
+    }
+
+    /// Raises [`StopReason::Interrupted`] at the first SIGINT, SIGTERM or SIGHUP, and
+    /// [`StopReason::InterruptedAgain`] at the second. Never returns.
+    ///
+    /// # Errors
+    /// If the handlers cannot be installed.
+    pub async fn listen(&self) -> std::io::Result<()> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            let again = self.sender.borrow().is_some_and(|r| r >= StopReason::Interrupted);
+            self.raise(if again {
+                StopReason::InterruptedAgain
+            } else {
+                StopReason::Interrupted
+            });
+        }
+    }
+}
+
+/// The runtime limit of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct RuntimeLimit {
+    limit: Duration,
+}
+
+impl RuntimeLimit {
+    /// A limit, measured from the run's start on the monotonic clock.
+    pub fn new(limit: Duration) -> Self {
+        Self { limit }
+    }
+
+    /// What is left at `elapsed`.
+    pub fn left(&self, elapsed: Duration) -> Duration {
+        self.limit.saturating_sub(elapsed)
+    }
+
+    /// Whether a job that is started now would probably not end in time: the rest is shorter than
+    /// the 90th percentile of the run's jobs, of which at most a fifth of the limit is believed.
+    pub fn too_late_to_start(&self, elapsed: Duration, p90: Option<Duration>) -> bool {
+        let reserve = p90.unwrap_or_default().min(self.limit / 5);
+        self.left(elapsed) <= reserve
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_only_raised() {
+        let cancel = CancellationToken::new();
+        let stop = StopSource::new(cancel.clone());
+        let seen = stop.subscribe();
+        stop.raise(StopReason::Interrupted);
+        stop.raise(StopReason::RuntimeLimit);
+        assert_eq!(*seen.borrow(), Some(StopReason::Interrupted));
+        assert!(!cancel.is_cancelled());
+        stop.raise(StopReason::InterruptedAgain);
+        assert!(cancel.is_cancelled());
+    }
+
+    #[test]
+    fn starts_end_before_the_limit_by_the_usual_job_time_but_by_a_fifth_at_most() {
+        let limit = RuntimeLimit::new(Duration::from_secs(100));
+        let secs = Duration::from_secs;
+        assert!(!limit.too_late_to_start(secs(99), None));
+        assert!(limit.too_late_to_start(secs(100), None));
+        assert!(limit.too_late_to_start(secs(91), Some(secs(10))));
+        assert!(!limit.too_late_to_start(secs(79), Some(secs(60))));
+        assert!(limit.too_late_to_start(secs(80), Some(secs(60))));
+    }
+}
