@@ -1,0 +1,157 @@
+//! What can be wrong with a state file, in words that say what to do next.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::items::IllegalTransition;
+
+/// An error of the state file, its journal or its lock.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// The document is not JSON, or not a state document.
+    #[error("Failed to load state file: Invalid JSON: {path}, line {line}, column {column}: {problem}")]
+    InvalidJson {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// The parser's words.
+        problem: String,
+    },
+    /// The file is of another version.
+    #[error(
+        "State file version mismatch: {path} has version {found}, this program reads up to version {supported}"
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+        /// Ours.
+        supported: u32,
+    },
+    /// The journal is broken elsewhere than at its end.
+    #[error("the journal {path} is damaged at line {line} (byte {offset}): {problem}")]
+    DamagedJournal {
+        /// The journal.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Byte.
+        offset: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The file is about something else.
+    #[error("the state file {path} belongs to another run: {differences}")]
+    OtherRun {
+        /// The file.
+        path: PathBuf,
+        /// Each member that differs, with both values.
+        differences: String,
+    },
+    /// Another process has it.
+    #[error("the state file {path} is in use by {holder}")]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// Process, host and start time, as the lock file tells.
+        holder: String,
+    },
+    /// `--resume` with nothing to resume.
+    #[error("there is nothing to resume: {looked_for}")]
+    NothingToResume {
+        /// What was looked for, and where.
+        looked_for: String,
+    },
+    /// A new run on a file whose run is not finished.
+    #[error("the state file {path} holds an unfinished run")]
+    Unfinished {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A symbolic link stands where the file should be.
+    #[error("{path} is a symbolic link; state is kept in ordinary files only")]
+    Symlink {
+        /// The link.
+        path: PathBuf,
+    },
+    /// An item and a record disagree.
+    #[error("inconsistent state: {0}")]
+    Illegal(#[from] IllegalTransition),
+    /// A write failed before, and the journal takes no more.
+    #[error("the journal {path} can no longer be written")]
+    JournalClosed {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// The operating system said no.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// No home directory is known.
+    #[error("no home directory is known for the default state file")]
+    NoHome,
+}
+
+impl StateError {
+    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The same error for another who waited for the same write.
+    pub(super) fn again(&self, path: &Path) -> Self {
+        match self {
+            Self::Io { action, path, source } => Self::Io {
+                action,
+                path: path.clone(),
+                source: io::Error::new(source.kind(), source.to_string()),
+            },
+            _ => Self::JournalClosed {
+                path: path.to_owned(),
+            },
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::InvalidJson { .. } | Self::DamagedJournal { .. } => {
+                "restore the file from a copy, or start anew with --reset (the old file is kept as .bak) or with \
+                 another --state-file; points that were copied already are found in the destination and skipped"
+                    .to_owned()
+            }
+            Self::Version { .. } => {
+                "use the version of shuffle-aws-vaults that wrote it, or another --state-file".to_owned()
+            }
+            Self::OtherRun { .. } => "name the state file of this run, or another file, with --state-file".to_owned(),
+            Self::Locked { .. } => "wait for that run to end, or stop it".to_owned(),
+            Self::NothingToResume { .. } => {
+                "leave out --resume to begin, or name the file with --state-file".to_owned()
+            }
+            Self::Unfinished { .. } => {
+                "go on with --resume, or start anew with --reset (the old file is kept as .bak)".to_owned()
+            }
+            Self::Io { .. } | Self::JournalClosed { .. } => {
+                "check the disk's free space and the directory's permissions, then go on with --resume".to_owned()
+            }
+            Self::NoHome => "set HOME, or name a file with --state-file".to_owned(),
+            Self::Symlink { .. } => "name the real file with --state-file".to_owned(),
+            Self::Illegal(_) => return None,
+        })
+    }
+}

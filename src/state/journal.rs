@@ -1,0 +1,277 @@
+//! The journal: one checksummed line for each change, appended and synced before the change counts.
+//!
+//! A thread owns the file. Appends that arrive while it syncs are written together, so that many
+//! at once cost one sync. After a failed write it takes nothing more: a journal with a hole would
+//! lie about what was done.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::StateError;
+use super::format::JournalRecord;
+
+/// Appends that may wait for the writer before the next one has to wait itself.
+const QUEUE: usize = 256;
+
+/// A line of the journal: a record and its place in the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JournalLine {
+    /// Greater by one from line to line.
+    pub sequence: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub record: JournalRecord,
+}
+
+/// Encodes a line: CRC-32 in hexadecimal, a space, JSON, a newline.
+///
+/// # Errors
+/// If the record cannot be written as JSON.
+pub fn encode(line: &JournalLine, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    let json = serde_json::to_vec(line)?;
+    out.extend_from_slice(format!("{:08x} ", crc32fast::hash(&json)).as_bytes());
+    out.extend_from_slice(&json);
+    out.push(b'\n');
+    Ok(())
+}
+
+/// Why a line is not one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadLine {
+    /// Number of the line, from 1.
+    pub line: usize,
+    /// Offset of its first byte.
+    pub offset: usize,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// What a journal holds.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Its lines.
+    pub lines: Vec<JournalLine>,
+    /// Length of the whole lines.
+    pub good_bytes: usize,
+    /// Length of what follows them: a last line that was being written when the program died.
+    pub torn_bytes: usize,
+}
+
+/// Decodes a journal. A last line that ends without a newline was torn by a crash and is left out.
+///
+/// # Errors
+/// If any whole line is broken: that is no crash, and nothing after it can be trusted.
+pub fn decode(bytes: &[u8]) -> Result<Decoded, BadLine> {
+    let mut decoded = Decoded::default();
+    let mut rest = bytes;
+    while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+        let (text, after) = rest.split_at(end);
+        let line = decode_line(text).map_err(|problem| BadLine {
+            line: decoded.lines.len() + 1,
+            offset: decoded.good_bytes,
+            problem,
+        })?;
+        decoded.lines.push(line);
+        decoded.good_bytes += end + 1;
+        rest = after.get(1..).unwrap_or_default();
+    }
+    decoded.torn_bytes = rest.len();
+    Ok(decoded)
+}
+
+fn decode_line(text: &[u8]) -> Result<JournalLine, String> {
+    let (sum, json) = text
+        .split_at_checked(9)
+        .filter(|(sum, _)| sum.last() == Some(&b' '))
+        .ok_or("there is no checksum")?;
+    let wanted = std::str::from_utf8(sum.get(..8).unwrap_or_default())
+        .ok()
+        .and_then(|hex| u32::from_str_radix(hex, 16).ok())
+        .ok_or("the checksum is not a number")?;
+    if crc32fast::hash(json) != wanted {
+        return Err("the checksum does not match".to_owned());
+    }
+    serde_json::from_slice(json).map_err(|error| error.to_string())
+}
+
+type Ack = oneshot::Sender<Result<(), StateError>>;
+
+/// Feeds the journal of one state file. Clones feed the same one.
+#[derive(Debug, Clone)]
+pub struct JournalHandle {
+    queue: mpsc::Sender<(Vec<JournalRecord>, Ack)>,
+    path: PathBuf,
+}
+
+impl JournalHandle {
+    /// Starts the writer on `file`, which ends with line number `sequence`.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub(super) fn start(
+        file: File,
+        path: &Path,
+        sequence: u64,
+    ) -> Result<(Self, thread::JoinHandle<u64>), StateError> {
+        let (queue, inbox) = mpsc::channel(QUEUE);
+        let writer = Writer {
+            file,
+            path: path.to_owned(),
+            sequence,
+            broken: false,
+        };
+        let thread = thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run(inbox))
+            .map_err(|error| StateError::io("start the journal writer for", path, error))?;
+        Ok((
+            Self {
+                queue,
+                path: path.to_owned(),
+            },
+            thread,
+        ))
+    }
+
+    /// Appends the records and waits until they are on disk.
+    ///
+    /// # Errors
+    /// If they could not be written; then nothing more will be.
+    pub async fn append(&self, records: Vec<JournalRecord>) -> Result<(), StateError> {
+        let (ack, answer) = oneshot::channel();
+        let closed = || StateError::JournalClosed {
+            path: self.path.clone(),
+        };
+        self.queue.send((records, ack)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+struct Writer {
+    file: File,
+    path: PathBuf,
+    sequence: u64,
+    broken: bool,
+}
+
+impl Writer {
+    fn run(mut self, mut inbox: mpsc::Receiver<(Vec<JournalRecord>, Ack)>) -> u64 {
+        let mut batch: Vec<(Vec<JournalRecord>, Ack)> = Vec::new();
+        while let Some(first) = inbox.blocking_recv() {
+            batch.push(first);
+            while let Ok(more) = inbox.try_recv() {
+                batch.push(more);
+            }
+            let (records, acks): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+            let mut result = self.write(records.into_iter().flatten());
+            for ack in acks {
+                let answer = match &mut result {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(error.again(&self.path)),
+                };
+                // The run may have gone away; the record is on disk all the same.
+                let _ = ack.send(answer);
+            }
+        }
+        self.sequence
+    }
+
+    fn write(&mut self, records: impl Iterator<Item = JournalRecord>) -> Result<(), StateError> {
+        if self.broken {
+            return Err(StateError::JournalClosed {
+                path: self.path.clone(),
+            });
+        }
+        let mut bytes = Vec::new();
+        let mut sequence = self.sequence;
+        for record in records {
+            sequence += 1;
+            encode(&JournalLine { sequence, record }, &mut bytes)
+                .map_err(|error| StateError::io("write", &self.path, error.into()))?;
+        }
+        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => {
+                self.sequence = sequence;
+                Ok(())
+            }
+            Err(error) => {
+                self.broken = true;
+                Err(StateError::io("write", &self.path, error))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CopyJobId, RecoveryPointArn};
+    use chrono::DateTime;
+    use proptest::prelude::*;
+
+    fn lines(count: u64) -> Vec<JournalLine> {
+        (1..=count)
+            .map(|sequence| JournalLine {
+                sequence,
+                record: JournalRecord::Started {
+                    recovery_point_arn: RecoveryPointArn::from_aws(&format!(
+                        "arn:aws:ec2:r::snapshot/snap-{sequence}"
+                    )),
+                    copy_job_id: CopyJobId::from_aws("j\u{e9}\n"),
+                    at: DateTime::UNIX_EPOCH,
+                },
+            })
+            .collect()
+    }
+
+    fn encoded(lines: &[JournalLine]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for line in lines {
+            encode(line, &mut bytes).unwrap();
+        }
+        bytes
+    }
+
+    #[test]
+    fn cut_off_at_any_byte_it_gives_back_the_whole_lines() {
+        let lines = lines(4);
+        let bytes = encoded(&lines);
+        for length in 0..=bytes.len() {
+            let decoded = decode(&bytes[..length]).unwrap();
+            let whole = bytes[..length].split(|b| *b == b'\n').count() - 1;
+            assert_eq!(decoded.lines, lines[..whole]);
+            assert_eq!(decoded.good_bytes + decoded.torn_bytes, length);
+        }
+    }
+
+    #[test]
+    fn every_bit_flip_is_caught_or_tears_the_last_line() {
+        let lines = lines(3);
+        let bytes = encoded(&lines);
+        for place in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut broken = bytes.clone();
+                broken[place] ^= 1 << bit;
+                match decode(&broken) {
+                    Err(bad) => assert!(bad.offset <= place),
+                    // Only the case of the checksum's hexadecimal digits, or the last newline.
+                    Ok(decoded) if decoded.torn_bytes > 0 => assert_eq!(decoded.lines, lines[..2]),
+                    Ok(decoded) => assert_eq!(decoded.lines, lines, "byte {place} bit {bit}"),
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What a run remembers: a JSON document, a journal of what changed since, and a lock.
+//!
+//! Owns the files and the ledger's transitions. Knows nothing of AWS calls or of the screen.
+
+mod error;
+mod format;
+mod items;
+mod journal;
+pub mod location;
+mod lock;
+mod store;
+
+pub use error::StateError;
+pub use format::{Endpoint, Item, ItemState, JournalRecord, RunHeader, VERSION};
+pub use items::{Counts, IllegalTransition, Items};
+pub use journal::{JournalHandle, JournalLine, decode, encode};
+pub use lock::StateLock;
+pub use store::{Loaded, Store, append, journal_path, load};
