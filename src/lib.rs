@@ -1,5 +1,6 @@
-//! The engine behind the `shuffle-aws-vaults` program. Internal: no stable interface.
+//! Moves AWS Backup recovery points from one AWS account to another; see `docs/architecture.md`.
 
+pub mod aws;
 pub mod copy;
 pub mod domain;
 pub mod state;

@@ -47,7 +47,9 @@ mod tests {
     #[test]
     fn the_first_five_or_twenty_in_a_row_of_one_cause_trip_it() {
         let mut breaker = Breaker::default();
-        let trips: Vec<bool> = (0..5).map(|_| breaker.failed(FailureCause::VaultPolicy)).collect();
+        let trips: Vec<bool> = (0..5)
+            .map(|_| breaker.failed(FailureCause::VaultPolicy))
+            .collect();
         assert_eq!(trips, [false, false, false, false, true]);
 
         let mut breaker = Breaker::default();

@@ -25,7 +25,9 @@ impl JobDurations {
     pub(super) fn p90(&self) -> Option<Duration> {
         let mut sorted: Vec<Duration> = self.latest.iter().copied().collect();
         sorted.sort_unstable();
-        sorted.get((sorted.len() * 9).div_ceil(10).checked_sub(1)?).copied()
+        sorted
+            .get((sorted.len() * 9).div_ceil(10).checked_sub(1)?)
+            .copied()
     }
 }
 

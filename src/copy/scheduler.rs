@@ -95,7 +95,9 @@ impl Scheduler {
     /// The next item to start at `now`, whose slot is taken from this moment on.
     pub fn take_start(&mut self, now: Duration) -> Option<ItemId> {
         self.release_delayed(now);
-        if self.in_flight >= self.limits.window.size() || self.full_until.is_some_and(|t| now < t) {
+        // Forgotten once it has passed, so that it wakes nobody again.
+        self.full_until = self.full_until.filter(|until| now < *until);
+        if self.in_flight >= self.limits.window.size() || self.full_until.is_some() {
             return None;
         }
         for step in 0..self.types.len() {

@@ -1,0 +1,173 @@
+//! AWS Backup's operations, one method each, in domain types.
+
+mod copy_jobs;
+mod points;
+mod vaults;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use aws_config::SdkConfig;
+use aws_config::identity::IdentityCache;
+use aws_sdk_backup::Client;
+use aws_sdk_backup::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_backup::operation::RequestId;
+use aws_smithy_types::retry::RetryConfig;
+use backon::Retryable as _;
+
+use super::credentials::{Next, RenewableCredentials, timeouts};
+use super::error::{ApiError, ErrorClass};
+use super::retry::{MOST_RETRIES, RetryRule, backoff};
+use super::{Context, SideSettings};
+use crate::domain::{AccountId, Region};
+
+pub use copy_jobs::{CopyJobFilter, StartCopyJob, StartedCopyJob};
+pub use points::RecoveryPointPage;
+pub use vaults::BackupVault;
+
+/// AWS Backup in one account and Region, under an identity that STS has confirmed.
+#[derive(Debug, Clone)]
+pub struct BackupClient {
+    sdk: Client,
+    settings: Arc<SideSettings>,
+    credentials: RenewableCredentials,
+    context: Context,
+    identity: Arc<str>,
+}
+
+impl BackupClient {
+    pub(super) fn new(
+        config: &SdkConfig,
+        settings: SideSettings,
+        credentials: RenewableCredentials,
+        context: Context,
+        identity: String,
+    ) -> Self {
+        // The retry layer is ours alone, and so is the caching of credentials: a rejected identity
+        // must not come back from a cache that cannot be told.
+        let config = aws_sdk_backup::config::Builder::from(config)
+            .credentials_provider(credentials.clone())
+            .identity_cache(IdentityCache::no_cache())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts(&settings))
+            .build();
+        Self {
+            sdk: Client::from_conf(config),
+            settings: Arc::new(settings),
+            credentials,
+            context,
+            identity: identity.into(),
+        }
+    }
+
+    /// The account.
+    pub fn account(&self) -> &AccountId {
+        &self.settings.account
+    }
+
+    /// The Region.
+    pub fn region(&self) -> &Region {
+        &self.settings.region
+    }
+
+    /// ARN of the identity.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Ends every call and wait of the process's clients.
+    pub fn cancel(&self) {
+        self.context.cancel.cancel();
+    }
+
+    /// Waits until [`BackupClient::cancel`] is called.
+    pub async fn cancelled(&self) {
+        self.context.cancel.cancelled().await;
+    }
+
+    /// Sends a call, again where the rule covers the fault, and with renewed credentials where AWS
+    /// rejects those in use.
+    async fn call<T, E, F, Fut>(
+        &self,
+        operation: &'static str,
+        rule: RetryRule,
+        send: F,
+    ) -> Result<T, ApiError>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, SdkError<E>>>,
+        T: RequestId,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let retries = AtomicUsize::new(0);
+        let attempts = || self.attempt(operation, retries.load(Ordering::Relaxed) + 1, &send);
+        let repeated = attempts
+            .retry(backoff())
+            .sleep(tokio::time::sleep)
+            .when(|error| rule.covers(error))
+            .notify(|error: &ApiError, _| {
+                let attempt = retries.fetch_add(1, Ordering::Relaxed) + 1;
+                self.context.counters.retry();
+                tracing::warn!(
+                    operation,
+                    "Transient error: {} (attempt {attempt}/{MOST_RETRIES})",
+                    error.code
+                );
+            });
+        tokio::select! {
+            result = repeated => result,
+            () = self.context.cancel.cancelled() => Err(ApiError::cancelled(operation)),
+        }
+    }
+
+    /// One attempt; rejected credentials are renewed and do not count.
+    async fn attempt<T, E, F, Fut>(
+        &self,
+        operation: &'static str,
+        attempt: usize,
+        send: &F,
+    ) -> Result<T, ApiError>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, SdkError<E>>>,
+        T: RequestId,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        loop {
+            let generation = self.credentials.settled().await;
+            let began = Instant::now();
+            self.context.counters.call(operation);
+            // Boxed, because the SDK's futures are large and callers hold many.
+            let error = match Box::pin(send()).await {
+                Ok(answer) => {
+                    self.credentials.accepted();
+                    let request_id = answer.request_id().unwrap_or("-");
+                    let milliseconds = began.elapsed().as_millis();
+                    tracing::debug!(operation, milliseconds, request_id, attempt, "AWS answered");
+                    return Ok(answer);
+                }
+                Err(error) => ApiError::from_sdk(operation, &error),
+            };
+            let milliseconds = began.elapsed().as_millis();
+            tracing::debug!(
+                operation,
+                milliseconds,
+                request_id = error.request_id.as_deref().unwrap_or("-"),
+                attempt,
+                code = error.code,
+                message = error.message,
+                "AWS call failed"
+            );
+            if error.class == ErrorClass::Throttling {
+                self.context.counters.throttle();
+            }
+            if error.class != ErrorClass::Credentials
+                || self.credentials.rejected(generation, &error).await == Next::GiveUp
+            {
+                return Err(error);
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Whether calls go somewhere else than to AWS.
+
+use std::env;
+
+/// Set by the simulator for the command that it runs.
+const SIMULATED: &str = "SHUFFLE_AWS_VAULTS_SIMULATED";
+
+/// An endpoint that the environment puts in AWS's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomEndpoint {
+    /// Its URL.
+    pub url: String,
+    /// Whether it is a rehearsal: the simulator, or anything else on this machine. States of
+    /// rehearsals and of real runs are never mixed.
+    pub simulated: bool,
+}
+
+/// The endpoint in force for AWS Backup by the AWS environment variables, if it is not AWS's own.
+pub fn custom_endpoint() -> Option<CustomEndpoint> {
+    let url = env::var("AWS_ENDPOINT_URL_BACKUP")
+        .or_else(|_| env::var("AWS_ENDPOINT_URL"))
+        .ok()
+        .filter(|url| !url.trim().is_empty())?;
+    let simulated = env::var_os(SIMULATED).is_some() || is_loopback(&url);
+    Some(CustomEndpoint { url, simulated })
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = host.split(['/', '?']).next().unwrap_or_default();
+    ["127.", "localhost", "[::1]"]
+        .iter()
+        .any(|prefix| host.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_a_rehearsal_and_nothing_else_is() {
+        for url in ["http://127.0.0.1:8080", "http://localhost/x", "https://[::1]:1"] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in [
+            "https://backup.us-east-1.amazonaws.com",
+            "https://vpce-127.example.com",
+        ] {
+            assert!(!is_loopback(url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! What can go wrong with an AWS call, sorted by what can be done about it.
+
+use std::error::Error as StdError;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_backup::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_backup::operation::RequestId;
+use thiserror::Error;
+
+use crate::domain::AccountId;
+
+use super::Side;
+
+/// What can be done about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// Fewer calls.
+    Throttling,
+    /// Wait until a running job has ended.
+    Quota,
+    /// Try again.
+    Transient,
+    /// Renew the credentials.
+    Credentials,
+    /// Ask for a permission.
+    AccessDenied,
+    /// Look whether it is there.
+    NotFound,
+    /// Change the request.
+    InvalidRequest,
+    /// Nothing: the program is stopping.
+    Cancelled,
+    /// Read the message.
+    Other,
+}
+
+/// A failed AWS call.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{operation}: {message} ({code}{})", .request_id.as_ref().map(|id| format!(", request id {id}")).unwrap_or_default())]
+pub struct ApiError {
+    /// The operation, such as `StartCopyJob`.
+    pub operation: &'static str,
+    /// AWS's error code, or a name for what kept an answer from coming.
+    pub code: String,
+    /// AWS's text.
+    pub message: String,
+    /// By which AWS finds the call.
+    pub request_id: Option<String>,
+    /// HTTP status, where an answer came.
+    pub http_status: Option<u16>,
+    /// What can be done.
+    pub class: ErrorClass,
+    may_have_taken_effect: bool,
+}
+
+impl ApiError {
+    /// Whether AWS may have done what was asked although no proper answer came.
+    pub fn in_doubt(&self) -> bool {
+        self.may_have_taken_effect
+    }
+
+    /// The program is stopping; the call may have been under way.
+    pub(super) fn cancelled(operation: &'static str) -> Self {
+        Self {
+            may_have_taken_effect: true,
+            ..Self::local(
+                operation,
+                "Cancelled",
+                "the program is stopping",
+                ErrorClass::Cancelled,
+            )
+        }
+    }
+
+    /// An error that is ours to name: AWS's answer makes no sense.
+    pub(super) fn local(
+        operation: &'static str,
+        code: &str,
+        message: impl Into<String>,
+        class: ErrorClass,
+    ) -> Self {
+        Self {
+            operation,
+            code: code.to_owned(),
+            message: message.into(),
+            request_id: None,
+            http_status: None,
+            class,
+            may_have_taken_effect: false,
+        }
+    }
+
+    /// An answer that came and does not say what it must: the work is probably done.
+    pub(super) fn cut_short(operation: &'static str, message: &str) -> Self {
+        Self {
+            may_have_taken_effect: true,
+            ..Self::local(operation, "UnreadableResponse", message, ErrorClass::Transient)
+        }
+    }
+
+    /// Sorts an error of the SDK.
+    pub(super) fn from_sdk<E>(operation: &'static str, error: &SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        if let Some(problem) = credentials_problem(error) {
+            return Self::local(operation, "NoCredentials", problem, ErrorClass::Credentials);
+        }
+        match error {
+            SdkError::ServiceError(service) => {
+                let status = service.raw().status().as_u16();
+                let code = service
+                    .err()
+                    .code()
+                    .map_or_else(|| format!("HTTP {status}"), str::to_owned);
+                let class = class_of(&code, status);
+                Self {
+                    operation,
+                    message: service.err().message().unwrap_or("AWS gave no reason").to_owned(),
+                    request_id: error.request_id().map(str::to_owned),
+                    http_status: Some(status),
+                    class,
+                    may_have_taken_effect: class == ErrorClass::Transient,
+                    code,
+                }
+            }
+            SdkError::ConstructionFailure(_) => Self::local(
+                operation,
+                "InvalidRequest",
+                chain(error),
+                ErrorClass::InvalidRequest,
+            ),
+            SdkError::DispatchFailure(failure) => {
+                let message = chain(error);
+                let unsent = message.contains("(Connect)") || message.contains("HTTP connect");
+                let code = if failure.is_timeout() {
+                    "RequestTimeout"
+                } else {
+                    "ConnectionError"
+                };
+                Self {
+                    may_have_taken_effect: !unsent,
+                    ..Self::local(operation, code, message, ErrorClass::Transient)
+                }
+            }
+            SdkError::TimeoutError(_) => Self {
+                may_have_taken_effect: true,
+                ..Self::local(
+                    operation,
+                    "RequestTimeout",
+                    "AWS did not answer in time",
+                    ErrorClass::Transient,
+                )
+            },
+            _ => Self {
+                may_have_taken_effect: true,
+                ..Self::local(
+                    operation,
+                    "UnreadableResponse",
+                    chain(error),
+                    ErrorClass::Transient,
+                )
+            },
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        match self.class {
+            ErrorClass::AccessDenied => Some(format!(
+                "allow backup:{} to the identity that made the call (see \"Permissions\" in USER_GUIDE.md)",
+                self.operation
+            )),
+            ErrorClass::Credentials => {
+                Some("renew the credentials (for example: aws sso login), then run the command again".to_owned())
+            }
+            ErrorClass::Throttling => {
+                Some("run again later, or with fewer --workers and a longer --poll-interval".to_owned())
+            }
+            ErrorClass::Transient => Some(
+                "check the network, proxy (HTTPS_PROXY) and endpoint (AWS_ENDPOINT_URL), then run the command again"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// The class of an error code; the status decides where the code is not known.
+fn class_of(code: &str, status: u16) -> ErrorClass {
+    match code {
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown" => ErrorClass::Throttling,
+        "LimitExceededException" => ErrorClass::Quota,
+        "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        | "InternalError"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "InternalServerException"
+        | "RequestTimeout"
+        | "RequestTimeoutException" => ErrorClass::Transient,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException" => ErrorClass::Credentials,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => ErrorClass::AccessDenied,
+        "ResourceNotFoundException" => ErrorClass::NotFound,
+        "InvalidParameterValueException"
+        | "MissingParameterValueException"
+        | "InvalidRequestException"
+        | "ValidationException"
+        | "AlreadyExistsException" => ErrorClass::InvalidRequest,
+        _ => match status {
+            429 => ErrorClass::Throttling,
+            408 | 500.. => ErrorClass::Transient,
+            403 => ErrorClass::AccessDenied,
+            404 => ErrorClass::NotFound,
+            400..=499 => ErrorClass::InvalidRequest,
+            _ => ErrorClass::Other,
+        },
+    }
+}
+
+/// The text of a credentials provider's error, if that is what is at the bottom of this one.
+fn credentials_problem(error: &(dyn StdError + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(e) = cause {
+        if e.is::<CredentialsError>() {
+            return Some(chain(e));
+        }
+        cause = e.source();
+    }
+    None
+}
+
+/// An error and its causes in one line, each said once.
+pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        let part = e.to_string();
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        cause = e.source();
+    }
+    text
+}
+
+/// Why an account could not be reached with the right identity. Nothing else was called.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// No credentials at all.
+    #[error("no AWS credentials for the {side} account {account}: {problem}")]
+    NoCredentials {
+        /// Which side.
+        side: Side,
+        /// Its account.
+        account: AccountId,
+        /// What was tried.
+        problem: String,
+        /// What could be named.
+        hint: String,
+    },
+    /// Credentials of another account.
+    #[error("the {side} identity is {identity}, but the {side} account is to be {account}")]
+    WrongAccount {
+        /// Which side.
+        side: Side,
+        /// The account that was asked for.
+        account: AccountId,
+        /// ARN of the identity that the credentials belong to.
+        identity: String,
+        /// What could be named.
+        hint: String,
+    },
+    /// STS could not be asked.
+    #[error("cannot find out whose the {side} credentials are: {source}")]
+    Sts {
+        /// Which side.
+        side: Side,
+        /// The call's error.
+        source: ApiError,
+    },
+}
+
+impl SessionError {
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoCredentials { hint, .. } | Self::WrongAccount { hint, .. } => Some(hint.clone()),
+            Self::Sts { source, .. } => source.hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_of_the_guide_are_sorted() {
+        for code in [
+            "Throttling",
+            "ThrottlingException",
+            "TooManyRequestsException",
+            "RequestLimitExceeded",
+        ] {
+            assert_eq!(class_of(code, 400), ErrorClass::Throttling, "{code}");
+        }
+        for code in [
+            "ServiceUnavailable",
+            "InternalError",
+            "InternalFailure",
+            "RequestTimeout",
+        ] {
+            assert_eq!(class_of(code, 400), ErrorClass::Transient, "{code}");
+        }
+        for code in [
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+        ] {
+            assert_eq!(class_of(code, 403), ErrorClass::Credentials, "{code}");
+        }
+        assert_eq!(class_of("LimitExceededException", 400), ErrorClass::Quota);
+    }
+
+    #[test]
+    fn the_status_decides_where_the_code_is_new() {
+        assert_eq!(class_of("ERROR_9999", 503), ErrorClass::Transient);
+        assert_eq!(class_of("ERROR_9999", 429), ErrorClass::Throttling);
+        assert_eq!(class_of("ERROR_9999", 400), ErrorClass::InvalidRequest);
+    }
+}

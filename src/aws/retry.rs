@@ -1,0 +1,59 @@
+//! The one retry layer: the guide's numbers, and nothing of the SDK's.
+
+use std::time::Duration;
+
+use backon::ExponentialBuilder;
+
+use super::error::{ApiError, ErrorClass};
+
+/// Retries after the first attempt.
+pub(super) const MOST_RETRIES: usize = 3;
+
+/// Which failed calls are sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RetryRule {
+    /// Reads, and writes that may be repeated: every passing fault.
+    Repeatable,
+    /// Starts: only what surely never reached AWS. A lost answer is settled by the caller, and
+    /// throttling slows all starts down instead of repeating one.
+    OnlyUnsent,
+}
+
+impl RetryRule {
+    pub(super) fn covers(self, error: &ApiError) -> bool {
+        match self {
+            Self::Repeatable => matches!(error.class, ErrorClass::Transient | ErrorClass::Throttling),
+            Self::OnlyUnsent => error.class == ErrorClass::Transient && !error.in_doubt(),
+        }
+    }
+}
+
+/// 1 s, 2 s, 4 s, each with up to a second of jitter so that workers do not march in step.
+pub(super) fn backoff() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(1))
+        .with_factor(2.0)
+        .with_max_delay(Duration::from_mins(1))
+        .with_max_times(MOST_RETRIES)
+        .with_jitter()
+}
+
+#[cfg(test)]
+mod tests {
+    use backon::BackoffBuilder as _;
+
+    use super::*;
+
+    #[test]
+    fn delays_are_the_guides() {
+        let delays: Vec<Duration> = backoff().build().collect();
+        assert_eq!(delays.len(), MOST_RETRIES);
+        for (delay, least) in delays.iter().zip([1, 2, 4]) {
+            let least = Duration::from_secs(least);
+            assert!(
+                *delay >= least && *delay <= least * 2 + Duration::from_secs(1),
+                "{delays:?}"
+            );
+        }
+    }
+}

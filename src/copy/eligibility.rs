@@ -1,0 +1,286 @@
+//! Which recovery points AWS Backup can copy to another account at all.
+//!
+//! Rests on the AWS Backup Developer Guide ("Feature availability", "Backup and tag copy",
+//! "Encryption"). What cannot be known without asking AWS is left to AWS.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::domain::{RecoveryPoint, RecoveryPointStatus};
+
+/// Why a point is not copied. The codes are stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SkipReason {
+    /// Not, or no longer, a finished backup.
+    NotCompleted,
+    /// In cold storage.
+    Cold,
+    /// A continuous (point-in-time recovery) backup.
+    Continuous,
+    /// A member of a composite, which is copied with its parent.
+    ChildOfComposite,
+    /// A type that AWS does not copy across accounts.
+    UnsupportedType,
+    /// Encrypted with an AWS managed key, which no other account can use.
+    AwsManagedKey,
+    /// Deleted soon anyway.
+    Expiring,
+    /// Its APMID is not wanted.
+    Filtered,
+    /// Its APMID is not known.
+    NoMetadata,
+    /// In the destination already.
+    AlreadyCopied,
+}
+
+impl SkipReason {
+    /// The code, as in state, summary and output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotCompleted => "not_completed",
+            Self::Cold => "cold",
+            Self::Continuous => "continuous",
+            Self::ChildOfComposite => "child_of_composite",
+            Self::UnsupportedType => "unsupported_type",
+            Self::AwsManagedKey => "aws_managed_key",
+            Self::Expiring => "expiring",
+            Self::Filtered => "filtered",
+            Self::NoMetadata => "no_metadata",
+            Self::AlreadyCopied => "already_copied",
+        }
+    }
+}
+
+/// What the operator wants of points that AWS may or may not take.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EligibilityRules {
+    /// Send EXPIRED points too.
+    pub include_expired: bool,
+    /// Send everything; AWS decides.
+    pub try_all: bool,
+    /// Days of life that a point must have left.
+    pub min_remaining_days: Option<u32>,
+}
+
+/// Types whose points AWS never copies across accounts.
+const NEVER_COPIED: &[&str] = &["Redshift", "Redshift Serverless"];
+/// Types that AWS Backup manages fully: their copies may lie under any key of the destination vault.
+const FULLY_MANAGED: &[&str] = &[
+    "EFS",
+    "S3",
+    "DynamoDB",
+    "VirtualMachine",
+    "Timestream",
+    "CloudFormation",
+    "SAP HANA on Amazon EC2",
+    "Aurora DSQL",
+    "EKS",
+];
+
+/// Why `point` is not to be copied, if it is not.
+pub fn skip_reason(point: &RecoveryPoint, rules: EligibilityRules, now: DateTime<Utc>) -> Option<SkipReason> {
+    use RecoveryPointStatus as S;
+    let expiring = rules.min_remaining_days.is_some_and(|days| {
+        point
+            .delete_at
+            .is_some_and(|at| at < now + TimeDelta::days(i64::from(days)))
+    });
+    if expiring {
+        return Some(SkipReason::Expiring);
+    }
+    if rules.try_all {
+        return None;
+    }
+    let finished = match point.status {
+        S::Expired => rules.include_expired,
+        // A status that this version does not know is for AWS to judge.
+        S::Completed | S::Available | S::Partial | S::Unknown(_) => true,
+        S::Creating | S::Deleting | S::Stopped => false,
+    };
+    if !finished {
+        return Some(SkipReason::NotCompleted);
+    }
+    if point.parent_recovery_point_arn.is_some() {
+        return Some(SkipReason::ChildOfComposite);
+    }
+    if point.is_continuous() {
+        return Some(SkipReason::Continuous);
+    }
+    if point.is_cold(now) {
+        return Some(SkipReason::Cold);
+    }
+    if is_unsupported(point) {
+        return Some(SkipReason::UnsupportedType);
+    }
+    let aws_managed_key = !is_fully_managed(point)
+        && point
+            .encryption_key_arn
+            .as_deref()
+            .is_some_and(|key| key.contains(":alias/aws/"));
+    aws_managed_key.then_some(SkipReason::AwsManagedKey)
+}
+
+fn is_unsupported(point: &RecoveryPoint) -> bool {
+    let point_service = point.recovery_point_arn.parts().map(|p| p.service);
+    let kind = point.resource_arn.parts().map(|p| p.resource);
+    NEVER_COPIED.contains(&point.resource_type.as_str())
+        // Without advanced features a DynamoDB backup belongs to DynamoDB, not to AWS Backup.
+        || (point.resource_type == "DynamoDB" && point_service == Some("dynamodb"))
+        // A Multi-AZ DB cluster; Aurora's clusters have a type of their own.
+        || (point.resource_type == "RDS" && kind.is_some_and(|k| k.starts_with("cluster:")))
+}
+
+/// Whether AWS Backup itself holds the point, as its ARN tells.
+pub fn is_fully_managed(point: &RecoveryPoint) -> bool {
+    is_fully_managed_type(&point.resource_type)
+}
+
+/// Whether AWS Backup itself holds points of this type (`DynamoDB`: with advanced features).
+pub fn is_fully_managed_type(resource_type: &str) -> bool {
+    FULLY_MANAGED.contains(&resource_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{BackupVaultName, RecoveryPointArn, ResourceArn};
+
+    fn point(arn: &str, resource: &str, kind: &str) -> RecoveryPoint {
+        RecoveryPoint {
+            recovery_point_arn: RecoveryPointArn::from_aws(arn),
+            backup_vault_name: BackupVaultName::from_aws("v"),
+            resource_arn: ResourceArn::from_aws(resource),
+            resource_type: kind.to_owned(),
+            status: RecoveryPointStatus::Completed,
+            creation_date: Utc::now() - TimeDelta::days(10),
+            backup_size_bytes: None,
+            is_encrypted: true,
+            encryption_key_arn: None,
+            lifecycle: None,
+            move_to_cold_storage_at: None,
+            delete_at: None,
+            is_parent: false,
+            parent_recovery_point_arn: None,
+            composite_member_identifier: None,
+            source_backup_vault_arn: None,
+        }
+    }
+
+    fn efs() -> RecoveryPoint {
+        point(
+            "arn:aws:backup:us-east-1:123456789012:recovery-point:1-2",
+            "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/fs-1",
+            "EFS",
+        )
+    }
+
+    fn reason(point: &RecoveryPoint) -> Option<SkipReason> {
+        skip_reason(point, EligibilityRules::default(), Utc::now())
+    }
+
+    #[test]
+    fn ordinary_points_are_copied() {
+        assert_eq!(reason(&efs()), None);
+        for status in [
+            RecoveryPointStatus::Available,
+            RecoveryPointStatus::Unknown("NEW".into()),
+        ] {
+            assert_eq!(reason(&RecoveryPoint { status, ..efs() }), None);
+        }
+    }
+
+    #[test]
+    fn each_obstacle_has_its_reason() {
+        let ec2 = "arn:aws:ec2:us-east-1::snapshot/snap-1";
+        let volume = "arn:aws:ec2:us-east-1:123456789012:volume/vol-1";
+        let managed = RecoveryPoint {
+            encryption_key_arn: Some("arn:aws:kms:us-east-1:123456789012:alias/aws/ebs".into()),
+            ..point(ec2, volume, "EBS")
+        };
+        let table = "arn:aws:dynamodb:us-east-1:123456789012:table/T";
+        let basic = point(&format!("{table}/backup/1"), table, "DynamoDB");
+        let cluster = "arn:aws:rds:us-east-1:123456789012:cluster:c";
+        let continuous = "arn:aws:backup:us-east-1:123456789012:recovery-point:continuous:db-1";
+        let bucket = "arn:aws:s3:::b";
+        let s3 = |id: &str| {
+            point(
+                &format!("arn:aws:backup:us-east-1:123456789012:recovery-point:{id}"),
+                bucket,
+                "S3",
+            )
+        };
+        let past = Some(Utc::now() - TimeDelta::days(1));
+        for (point, wanted) in [
+            (
+                RecoveryPoint {
+                    status: RecoveryPointStatus::Creating,
+                    ..efs()
+                },
+                Some(SkipReason::NotCompleted),
+            ),
+            (
+                RecoveryPoint {
+                    status: RecoveryPointStatus::Expired,
+                    ..efs()
+                },
+                Some(SkipReason::NotCompleted),
+            ),
+            (
+                RecoveryPoint {
+                    move_to_cold_storage_at: past,
+                    ..efs()
+                },
+                Some(SkipReason::Cold),
+            ),
+            (
+                RecoveryPoint {
+                    parent_recovery_point_arn: Some(RecoveryPointArn::from_aws("x")),
+                    ..efs()
+                },
+                Some(SkipReason::ChildOfComposite),
+            ),
+            (managed, Some(SkipReason::AwsManagedKey)),
+            (basic, Some(SkipReason::UnsupportedType)),
+            (
+                point("arn:aws:rds:us-east-1:1:cluster-snapshot:x", cluster, "RDS"),
+                Some(SkipReason::UnsupportedType),
+            ),
+            (
+                point("arn:aws:rds:us-east-1:1:cluster-snapshot:x", cluster, "Aurora"),
+                None,
+            ),
+            (point(continuous, cluster, "Aurora"), Some(SkipReason::Continuous)),
+            (s3("b-5ec207d0"), Some(SkipReason::Continuous)),
+            (s3("b-20211231900000-5ec207d0"), None),
+        ] {
+            assert_eq!(reason(&point), wanted, "{point:?}");
+        }
+    }
+
+    #[test]
+    fn the_operator_can_overrule() {
+        let expired = RecoveryPoint {
+            status: RecoveryPointStatus::Expired,
+            ..efs()
+        };
+        let include = EligibilityRules {
+            include_expired: true,
+            ..EligibilityRules::default()
+        };
+        assert_eq!(skip_reason(&expired, include, Utc::now()), None);
+        let soon = RecoveryPoint {
+            delete_at: Some(Utc::now() + TimeDelta::days(5)),
+            ..efs()
+        };
+        let rules = EligibilityRules {
+            min_remaining_days: Some(7),
+            try_all: true,
+            ..include
+        };
+        assert_eq!(skip_reason(&soon, rules, Utc::now()), Some(SkipReason::Expiring));
+        let creating = RecoveryPoint {
+            status: RecoveryPointStatus::Creating,
+            ..efs()
+        };
+        assert_eq!(skip_reason(&creating, rules, Utc::now()), None);
+    }
+}

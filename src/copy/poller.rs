@@ -1,0 +1,159 @@
+//! Seeing what became of copy jobs: by listing those that ended, not by asking for each one.
+//!
+//! A sweep costs as many calls as jobs ended since the last one, in pages of a thousand, whatever
+//! number is under way. Lists lag and prove nothing by what they leave out; a job that stays unseen
+//! for long is asked for by id, ever more rarely. Where listing is denied, every job is asked for.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::aws::{ApiError, BackupClient, CopyJobFilter, ErrorClass};
+use crate::domain::{BackupVaultArn, CopyJob, CopyJobId};
+
+/// How far back a sweep looks again, for jobs that were listed late.
+const OVERLAP: TimeDelta = TimeDelta::minutes(10);
+/// Polls that a job may stay unseen before it is asked for by id.
+const UNSEEN_POLLS: u32 = 20;
+
+/// When to look at what.
+#[derive(Debug)]
+pub(super) struct Poller {
+    interval: Duration,
+    swept_until: DateTime<Utc>,
+    by_id_only: bool,
+    look_at: HashMap<CopyJobId, (Duration, Duration)>,
+}
+
+/// What one poll is to do.
+#[derive(Debug, Clone)]
+pub(super) struct Poll {
+    vaults: Vec<BackupVaultArn>,
+    completed_after: DateTime<Utc>,
+    by_id: Vec<CopyJobId>,
+    list: bool,
+    at: DateTime<Utc>,
+}
+
+/// What one poll saw.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) jobs: Vec<CopyJob>,
+    /// Ids that AWS says do not exist.
+    pub(super) unknown: Vec<CopyJobId>,
+    pub(super) listing_denied: bool,
+    /// Set when the lists were read whole: up to when.
+    swept_until: Option<DateTime<Utc>>,
+    pub(super) error: Option<ApiError>,
+}
+
+impl Poller {
+    /// A poller of jobs that ended after `since`.
+    pub(super) fn new(interval: Duration, since: DateTime<Utc>) -> Self {
+        Self {
+            interval,
+            swept_until: since,
+            by_id_only: false,
+            look_at: HashMap::new(),
+        }
+    }
+
+    /// A job is under way from `now` on.
+    pub(super) fn watch(&mut self, id: CopyJobId, now: Duration) {
+        let patience = self.interval * UNSEEN_POLLS;
+        self.look_at.insert(id, (now + patience, patience));
+    }
+
+    /// A job has ended.
+    pub(super) fn forget(&mut self, id: &CopyJobId) {
+        self.look_at.remove(id);
+    }
+
+    /// The poll that is due at `now`; at most `most_by_id` jobs are asked for by id.
+    pub(super) fn next(&mut self, vaults: Vec<BackupVaultArn>, now: Duration, most_by_id: usize) -> Poll {
+        let due: Vec<CopyJobId> = self
+            .look_at
+            .iter()
+            .filter(|(_, (at, _))| self.by_id_only || *at <= now)
+            .map(|(id, _)| id.clone())
+            .take(if self.by_id_only { usize::MAX } else { most_by_id })
+            .collect();
+        for id in &due {
+            if let Some((at, patience)) = self.look_at.get_mut(id) {
+                *patience *= 2;
+                *at = now + *patience;
+            }
+        }
+        Poll {
+            vaults,
+            completed_after: self.swept_until - OVERLAP,
+            by_id: due,
+            list: !self.by_id_only,
+            at: Utc::now(),
+        }
+    }
+
+    /// Takes note of what a poll saw.
+    pub(super) fn learn(&mut self, seen: &Seen) {
+        if let Some(until) = seen.swept_until {
+            self.swept_until = until;
+        }
+        if seen.listing_denied && !self.by_id_only {
+            tracing::warn!(
+                "backup:ListCopyJobs is denied to the source identity: asking for each job with DescribeCopyJob instead, \
+                 which takes one call a job; allow backup:ListCopyJobs to avoid that"
+            );
+            self.by_id_only = true;
+        }
+    }
+}
+
+/// Makes the calls of one poll. What could be read is returned even if something could not.
+pub(super) async fn run(client: BackupClient, poll: Poll) -> Seen {
+    let mut seen = Seen {
+        jobs: Vec::new(),
+        unknown: Vec::new(),
+        listing_denied: false,
+        swept_until: None,
+        error: None,
+    };
+    if poll.list {
+        list(&client, &poll, &mut seen).await;
+    }
+    for id in &poll.by_id {
+        match client.describe_copy_job(id).await {
+            Ok(job) => seen.jobs.push(job),
+            Err(error) if error.class == ErrorClass::NotFound => seen.unknown.push(id.clone()),
+            Err(error) => {
+                seen.error = Some(error);
+                break;
+            }
+        }
+    }
+    seen
+}
+
+async fn list(client: &BackupClient, poll: &Poll, seen: &mut Seen) {
+    for vault in &poll.vaults {
+        for state in ["COMPLETED", "FAILED", "PARTIAL"] {
+            let filter = CopyJobFilter {
+                state: Some(state),
+                destination_vault_arn: Some(vault.clone()),
+                completed_after: Some(poll.completed_after),
+                ..CopyJobFilter::default()
+            };
+            match client.list_copy_jobs(&filter).await {
+                Ok(jobs) => seen.jobs.extend(jobs),
+                Err(error) => {
+                    seen.listing_denied = error.class == ErrorClass::AccessDenied;
+                    if !seen.listing_denied {
+                        seen.error = Some(error);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+    seen.swept_until = Some(poll.at);
+}
