@@ -3,4 +3,5 @@
 pub mod aws;
 pub mod copy;
 pub mod domain;
+pub mod sim;
 pub mod state;

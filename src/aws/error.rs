@@ -35,8 +35,7 @@ pub enum ErrorClass {
 }
 
 /// A failed AWS call.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{operation}: {message} ({code}{})", .request_id.as_ref().map(|id| format!(", request id {id}")).unwrap_or_default())]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
     /// The operation, such as `StartCopyJob`.
     pub operation: &'static str,
@@ -183,6 +182,40 @@ impl ApiError {
             ),
             _ => None,
         }
+    }
+}
+
+impl StdError for ApiError {}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.class, self.operation) {
+            (ErrorClass::AccessDenied, "CreateBackupVault") => {
+                write!(f, "Failed to create vault: Access denied: ")?;
+            }
+            (ErrorClass::AccessDenied, operation) => write!(f, "Access denied when {}: ", doing(operation))?,
+            (_, operation) => write!(f, "{operation}: ")?,
+        }
+        write!(f, "{} ({}", self.message, self.code)?;
+        if let Some(id) = &self.request_id {
+            write!(f, ", request id {id}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// An operation in words.
+fn doing(operation: &str) -> &str {
+    match operation {
+        "ListRecoveryPointsByBackupVault" => "listing recovery points",
+        "ListBackupVaults" => "listing backup vaults",
+        "DescribeBackupVault" => "reading a backup vault",
+        "GetBackupVaultAccessPolicy" => "reading the vault's access policy",
+        "PutBackupVaultAccessPolicy" => "setting the vault's access policy",
+        "ListCopyJobs" => "listing copy jobs",
+        "DescribeCopyJob" => "reading a copy job",
+        "StartCopyJob" => "starting a copy job",
+        other => other,
     }
 }
 

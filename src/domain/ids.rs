@@ -112,6 +112,11 @@ impl FromStr for Region {
 }
 
 impl Region {
+    /// The Region that is used where none is named.
+    pub fn us_east_1() -> Self {
+        Self("us-east-1".into())
+    }
+
     /// The partition that the Region belongs to, by AWS's published prefixes.
     pub fn partition(&self) -> &'static str {
         if self.0.starts_with("us-gov-") {

@@ -1,0 +1,24 @@
+//! A stand-in for AWS Backup and STS on loopback, for rehearsals and tests.
+//!
+//! It shares no code and no types with the client under test, or a mistake would cancel out: it knows
+//! AWS's wire format and behaviour from AWS's documents alone. `docs/simulator.md` says what is
+//! implemented and where it deviates.
+
+mod backup_api;
+mod clock;
+mod faults;
+mod jobs;
+mod ledger;
+mod options;
+mod reply;
+mod request;
+mod seed;
+mod server;
+mod sts_api;
+mod types;
+mod world;
+
+pub use options::{Options, Range, SeedVault};
+pub use seed::SeedError;
+pub use server::{Server, SimError};
+pub use world::access_key;

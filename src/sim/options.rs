@@ -1,0 +1,122 @@
+//! How a simulated AWS is to behave.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use crate::domain::{AccountId, Region};
+
+/// A range of seconds or milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// The least.
+    pub min: f64,
+    /// The most.
+    pub max: f64,
+}
+
+/// A vault to make, and how many points to put into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedVault {
+    /// Its name.
+    pub name: String,
+    /// Recovery points in it.
+    pub points: usize,
+}
+
+/// Settings of a simulated AWS. Seconds are of simulated time.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The account that the seed's vaults are in.
+    pub source_account: AccountId,
+    /// The account to copy to.
+    pub dest_account: AccountId,
+    /// The Region that the seed's vaults are in.
+    pub region: Region,
+    /// Vaults of the source account.
+    pub vaults: Vec<SeedVault>,
+    /// Distinct resources in each vault; half the points if not given.
+    pub resources: Option<usize>,
+    /// Resource types, in turn.
+    pub types: Vec<String>,
+    /// Whether each vault also gets one point of each kind that cannot be copied.
+    pub include_uncopyable: bool,
+    /// A JSON file of vaults and points, beside or instead of generated ones.
+    pub seed_file: Option<PathBuf>,
+    /// How long copy jobs run.
+    pub job_seconds: Range,
+    /// Simulated seconds to a real one.
+    pub time_scale: f64,
+    /// Time before an answer, in real milliseconds.
+    pub latency_ms: Range,
+    /// How long new jobs and points are missing from lists.
+    pub list_lag_seconds: f64,
+    /// Unfinished jobs above which StartCopyJob answers `LimitExceededException`; 0 is no limit.
+    pub max_jobs: usize,
+    /// Running jobs of a type above which further ones wait in CREATED.
+    pub type_limits: HashMap<String, usize>,
+    /// Running jobs of a resource above which further ones wait in CREATED.
+    pub per_resource: usize,
+    /// Calls a (real) second above which calls are throttled; 0 is no limit.
+    pub calls_per_second: f64,
+    /// Calls that may come at once.
+    pub burst: f64,
+    /// Share of calls that are throttled whatever their rate.
+    pub throttle_share: f64,
+    /// Share of calls that fail inside AWS.
+    pub error_share: f64,
+    /// Share of StartCopyJob calls whose work is done and whose answer is cut off.
+    pub lost_answer_share: f64,
+    /// Share of jobs that fail.
+    pub fail_share: f64,
+    /// Share of jobs that end in PARTIAL.
+    pub partial_share: f64,
+    /// Message of failing jobs; AWS's own texts in turn if not given.
+    pub fail_message: Option<String>,
+    /// Real seconds after which credentials expire; 0 is never.
+    pub credential_lifetime_seconds: f64,
+    /// Whether an idempotency token is honoured.
+    pub token_replay: bool,
+    /// Operations that are denied.
+    pub deny: Vec<String>,
+    /// Seed of everything random.
+    pub random_seed: u64,
+    /// Port on loopback; 0 takes a free one.
+    pub port: u16,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        #[expect(clippy::expect_used, reason = "constants")]
+        let account = |text: &str| text.parse().expect("an account id");
+        Self {
+            source_account: account("123456789012"),
+            dest_account: account("987654321098"),
+            region: Region::us_east_1(),
+            vaults: Vec::new(),
+            resources: None,
+            types: ["EFS", "S3", "DynamoDB"].map(str::to_owned).to_vec(),
+            include_uncopyable: false,
+            seed_file: None,
+            job_seconds: Range { min: 1.0, max: 3.0 },
+            time_scale: 1.0,
+            latency_ms: Range { min: 0.0, max: 0.0 },
+            list_lag_seconds: 0.0,
+            max_jobs: 0,
+            type_limits: HashMap::new(),
+            per_resource: 1,
+            calls_per_second: 0.0,
+            burst: 50.0,
+            throttle_share: 0.0,
+            error_share: 0.0,
+            lost_answer_share: 0.0,
+            fail_share: 0.0,
+            partial_share: 0.0,
+            fail_message: None,
+            credential_lifetime_seconds: 0.0,
+            token_replay: true,
+            deny: Vec::new(),
+            random_seed: 1,
+            port: 0,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Everything that the simulated AWS knows, and how it changes with time.
+
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use super::clock::{Clock, seconds};
+use super::faults::CallRate;
+use super::jobs::{End, Slots};
+use super::ledger::CallLog;
+use super::options::Options;
+use super::types::{Job, Vault, VaultKey};
+use crate::domain::AccountId;
+
+/// The static access key of an account.
+pub fn access_key(account: &AccountId) -> String {
+    format!("AKIA{account}SIMS")
+}
+
+/// Credentials that AssumeRole gave out.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) account: String,
+    pub(super) role: String,
+    pub(super) session_name: String,
+    pub(super) token: String,
+    pub(super) expires_at: Option<f64>,
+}
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) account: String,
+    pub(super) arn: String,
+    pub(super) user_id: String,
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) options: Options,
+    pub(super) clock: Clock,
+    pub(super) rng: StdRng,
+    pub(super) vaults: BTreeMap<VaultKey, Vault>,
+    pub(super) sessions: HashMap<String, Session>,
+    pub(super) jobs: Vec<Job>,
+    pub(super) job_index: HashMap<Arc<str>, usize>,
+    pub(super) jobs_of_point: HashMap<Arc<str>, Vec<usize>>,
+    pub(super) tokens: HashMap<(String, Arc<str>), usize>,
+    /// Jobs in the order in which they ended.
+    pub(super) ended: Vec<usize>,
+    pub(super) ends: BinaryHeap<End>,
+    pub(super) slots: Slots,
+    pub(super) unfinished: usize,
+    pub(super) rate: CallRate,
+    pub(super) calls: CallLog,
+}
+
+impl World {
+    pub(super) fn new(options: Options) -> Self {
+        let clock = Clock::new(options.time_scale);
+        Self {
+            rng: StdRng::seed_from_u64(options.random_seed),
+            clock,
+            vaults: BTreeMap::new(),
+            sessions: HashMap::new(),
+            jobs: Vec::new(),
+            job_index: HashMap::new(),
+            jobs_of_point: HashMap::new(),
+            tokens: HashMap::new(),
+            ended: Vec::new(),
+            ends: BinaryHeap::new(),
+            slots: Slots::default(),
+            unfinished: 0,
+            rate: CallRate::new(options.calls_per_second, options.burst),
+            calls: CallLog::default(),
+            options,
+        }
+    }
+
+    /// The moment whose truth lists show.
+    pub(super) fn listed_until(&self) -> DateTime<Utc> {
+        self.clock.now() - seconds(self.options.list_lag_seconds)
+    }
+
+    pub(super) fn chance(&mut self, share: f64) -> bool {
+        share > 0.0 && self.rng.random::<f64>() < share
+    }
+
+    pub(super) fn within(&mut self, min: f64, max: f64) -> f64 {
+        if max > min {
+            self.rng.random_range(min..max)
+        } else {
+            min
+        }
+    }
+
+    /// A UUID in the form that AWS Backup writes.
+    pub(super) fn uuid(&mut self) -> String {
+        let n: u128 = self.rng.random();
+        let hex = format!("{n:032X}");
+        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+        format!(
+            "{}-{}-{}-{}-{}",
+            part(0, 8),
+            part(8, 12),
+            part(12, 16),
+            part(16, 20),
+            part(20, 32)
+        )
+    }
+
+    /// Who an access key belongs to, or the error code that AWS answers.
+    pub(super) fn caller(&self, key: &str, token: Option<&str>) -> Result<Caller, &'static str> {
+        let lifetime = self.options.credential_lifetime_seconds;
+        if let Some(session) = self.sessions.get(key) {
+            if token != Some(session.token.as_str()) {
+                return Err("UnrecognizedClientException");
+            }
+            if session
+                .expires_at
+                .is_some_and(|at| self.clock.real_seconds() >= at)
+            {
+                return Err("ExpiredTokenException");
+            }
+            let Session {
+                account,
+                role,
+                session_name,
+                ..
+            } = session;
+            return Ok(Caller {
+                account: account.clone(),
+                arn: format!("arn:aws:sts::{account}:assumed-role/{role}/{session_name}"),
+                user_id: format!("AROASIMULATED:{session_name}"),
+            });
+        }
+        for account in [&self.options.source_account, &self.options.dest_account] {
+            if key == access_key(account) {
+                if lifetime > 0.0 && token.is_some() && self.clock.real_seconds() >= lifetime {
+                    return Err("ExpiredTokenException");
+                }
+                return Ok(Caller {
+                    account: account.to_string(),
+                    arn: format!("arn:aws:iam::{account}:user/operator"),
+                    user_id: "AIDASIMULATED".to_owned(),
+                });
+            }
+        }
+        Err("UnrecognizedClientException")
+    }
+
+    pub(super) fn vault_arn(region: &str, account: &str, name: &str) -> String {
+        format!(
+            "arn:{}:backup:{region}:{account}:backup-vault:{name}",
+            partition(region)
+        )
+    }
+
+    /// A vault by its ARN.
+    pub(super) fn vault_key(arn: &str) -> Option<VaultKey> {
+        let mut parts = arn.split(':');
+        let (region, account) = (parts.nth(3)?.to_owned(), parts.next()?.to_owned());
+        if parts.next()? != "backup-vault" {
+            return None;
+        }
+        Some((account, region, parts.collect::<Vec<_>>().join(":")))
+    }
+
+    /// Makes a vault; under AWS Backup's own key if none is given.
+    pub(super) fn make_vault(
+        &mut self,
+        account: &str,
+        region: &str,
+        name: &str,
+        key: Option<&str>,
+    ) -> &mut Vault {
+        let now = self.clock.now();
+        let default = format!(
+            "arn:{}:kms:{region}:{account}:key/aws-backup-default",
+            partition(region)
+        );
+        let vault = Vault {
+            name: name.to_owned(),
+            arn: Self::vault_arn(region, account, name),
+            created: now,
+            default_key: key.is_none(),
+            key_arn: key.map_or(default, str::to_owned),
+            policy: None,
+            locked: false,
+            min_retention_days: None,
+            max_retention_days: None,
+            points: Vec::new(),
+            index: HashMap::new(),
+        };
+        self.vaults
+            .entry((account.to_owned(), region.to_owned(), name.to_owned()))
+            .or_insert(vault)
+    }
+}
+
+pub(super) fn partition(region: &str) -> &'static str {
+    match region.split('-').next() {
+        Some("cn") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
