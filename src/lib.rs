@@ -1,7 +1,12 @@
 //! Moves AWS Backup recovery points from one AWS account to another; see `docs/architecture.md`.
 
 pub mod aws;
+pub mod cli;
 pub mod copy;
 pub mod domain;
+pub mod error;
+pub mod metadata;
+pub mod report;
 pub mod sim;
 pub mod state;
+pub mod verify;

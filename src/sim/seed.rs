@@ -229,7 +229,9 @@ fn generate(world: &mut World, seed: &SeedVault) {
     }
     let place = (account, region, seed.name.clone());
     if let Some(vault) = world.vaults.get_mut(&place) {
-        points.into_iter().for_each(|point| vault.add(point));
+        for point in points {
+            vault.add(point);
+        }
     }
 }
 

@@ -80,7 +80,7 @@ fn assume_role(
     let session = Session {
         account: (*account).to_owned(),
         role: role_name.to_owned(),
-        session_name,
+        name: session_name,
         token,
         expires_at: (lifetime > 0.0).then(|| world.clock.real_seconds() + lifetime),
     };

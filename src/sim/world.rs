@@ -25,7 +25,7 @@ pub fn access_key(account: &AccountId) -> String {
 pub(super) struct Session {
     pub(super) account: String,
     pub(super) role: String,
-    pub(super) session_name: String,
+    pub(super) name: String,
     pub(super) token: String,
     pub(super) expires_at: Option<f64>,
 }
@@ -126,15 +126,12 @@ impl World {
                 return Err("ExpiredTokenException");
             }
             let Session {
-                account,
-                role,
-                session_name,
-                ..
+                account, role, name, ..
             } = session;
             return Ok(Caller {
                 account: account.clone(),
-                arn: format!("arn:aws:sts::{account}:assumed-role/{role}/{session_name}"),
-                user_id: format!("AROASIMULATED:{session_name}"),
+                arn: format!("arn:aws:sts::{account}:assumed-role/{role}/{name}"),
+                user_id: format!("AROASIMULATED:{name}"),
             });
         }
         for account in [&self.options.source_account, &self.options.dest_account] {

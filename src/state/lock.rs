@@ -67,7 +67,7 @@ impl StateLock {
     }
 
     /// Gives the lock up and takes its file away.
-    pub(super) fn release(self) {
+    pub fn release(self) {
         // Removed before it is unlocked, so that nobody's new lock is taken away.
         let _ = std::fs::remove_file(&self.path);
         let _ = self.file.unlock();

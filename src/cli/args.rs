@@ -1,0 +1,331 @@
+//! The command tree: clap structures, ranges and help texts. Nothing is decided here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::domain::{AccountId, BackupVaultName, IamRoleArn, Region};
+use crate::report::OutputFormat;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all done
+  1  errors: failed items, failed verification, bad usage or input
+  2  incomplete: interrupted, runtime limit, or credentials gone; run again with --resume
+
+Every option that takes a value can be set by an environment variable, shown beside it.";
+
+/// Move AWS Backup recovery points from one AWS account to another.
+#[derive(Debug, Parser)]
+#[command(
+    name = "shuffle-aws-vaults",
+    version,
+    long_version = crate::cli::version::long(),
+    propagate_version = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = EXIT_CODES
+)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes, before or after its name.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArgs {
+    /// AWS Region of the source vaults [default: the environment's, the profile's, else us-east-1]
+    #[arg(long, global = true, env = "SHUFFLE_AWS_VAULTS_REGION", value_name = "REGION")]
+    pub region: Option<Region>,
+    /// Log each AWS call with its duration, request id and attempt
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Print errors and the closing line only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        env = "SHUFFLE_AWS_VAULTS_COLOR",
+        value_name = "WHEN",
+        default_value = "auto"
+    )]
+    pub color: When,
+    /// Form of log lines
+    #[arg(
+        long,
+        global = true,
+        env = "SHUFFLE_AWS_VAULTS_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+    /// Write the log to this file as well, at DEBUG
+    #[arg(long, global = true, env = "SHUFFLE_AWS_VAULTS_LOG_FILE", value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `--log-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the backup vaults of the source account, or the recovery points of one vault
+    List(ListArgs),
+    /// Show which recovery points the APMID filters select
+    Filter(FilterArgs),
+    /// Copy recovery points to the destination account; resumable
+    Copy(Box<CopyArgs>),
+    /// Check that every copyable recovery point is in the destination account
+    Verify(VerifyArgs),
+    /// Run a command against a simulated AWS Backup on this machine
+    Simulate(crate::cli::simulate::SimulateArgs),
+    /// Print a shell completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+/// Who the source account is and how it is reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Source account")]
+pub struct SourceArgs {
+    /// Source AWS account id (12 digits)
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_SOURCE_ACCOUNT", value_name = "ACCOUNT_ID")]
+    pub source_account: AccountId,
+    /// AWS profile for the source account [default: the default chain, else the one profile that names the account]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_SOURCE_PROFILE", value_name = "PROFILE")]
+    pub source_profile: Option<String>,
+    /// Role to assume in the source account
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_SOURCE_ROLE_ARN", value_name = "ARN")]
+    pub source_role_arn: Option<IamRoleArn>,
+}
+
+/// Who the destination account is and how it is reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Destination account")]
+pub struct DestArgs {
+    /// Destination AWS account id (12 digits)
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_DEST_ACCOUNT", value_name = "ACCOUNT_ID")]
+    pub dest_account: AccountId,
+    /// AWS profile for the destination account [default: the default chain, else the one profile that names the account]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_DEST_PROFILE", value_name = "PROFILE")]
+    pub dest_profile: Option<String>,
+    /// Role to assume in the destination account
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_DEST_ROLE_ARN", value_name = "ARN")]
+    pub dest_role_arn: Option<IamRoleArn>,
+    /// Destination backup vault [default: the source vault's name]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_DEST_VAULT", value_name = "VAULT_NAME")]
+    pub dest_vault: Option<BackupVaultName>,
+    /// Destination Region [default: the source Region]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_DEST_REGION", value_name = "REGION")]
+    pub dest_region: Option<Region>,
+}
+
+/// How AWS is called.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "AWS calls")]
+pub struct ConnectionArgs {
+    /// External id for roles that are assumed
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_EXTERNAL_ID",
+        value_name = "ID",
+        hide_env_values = true
+    )]
+    pub external_id: Option<String>,
+    /// Session name for roles that are assumed, as CloudTrail shows it
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_ROLE_SESSION_NAME", value_name = "NAME")]
+    pub role_session_name: Option<String>,
+    /// Seconds to wait for a connection
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_CONNECT_TIMEOUT", value_name = "SECONDS", default_value = "5", value_parser = parse_positive)]
+    pub connect_timeout: f64,
+    /// Seconds to wait for an answer
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_READ_TIMEOUT", value_name = "SECONDS", default_value = "30", value_parser = parse_positive)]
+    pub read_timeout: f64,
+    /// Minutes to wait for expired credentials to be renewed, off a terminal
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_CREDENTIAL_WAIT", value_name = "MINUTES", default_value = "10", value_parser = parse_not_negative)]
+    pub credential_wait: f64,
+}
+
+/// Which recovery points are wanted.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Selection")]
+pub struct FilterOptions {
+    /// Only points whose resource has one of these APMIDs (comma-separated; exact, case-sensitive)
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_ALLOWED_APMIDS",
+        value_name = "APMID,...",
+        requires = "metadata_csv"
+    )]
+    pub allowed_apmids: Option<String>,
+    /// No points whose resource has one of these APMIDs; beats --allowed-apmids
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_EXCLUDED_APMIDS",
+        value_name = "APMID,...",
+        requires = "metadata_csv"
+    )]
+    pub excluded_apmids: Option<String>,
+    /// CSV file with a resourceArn column and any others; `-` is standard input
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_METADATA_CSV", value_name = "FILE")]
+    pub metadata_csv: Option<PathBuf>,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shuffle-aws-vaults list --source-account 123456789012
+  shuffle-aws-vaults list --source-account 123456789012 --vault production-backups --metadata-csv metadata.csv
+  shuffle-aws-vaults list --source-account 123456789012 --vault production-backups --output ndjson | jq .resource_type")]
+pub struct ListArgs {
+    /// The source account.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Backup vault whose recovery points to list [default: list the vaults]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_VAULT", value_name = "VAULT_NAME")]
+    pub vault: Option<BackupVaultName>,
+    /// CSV file with a resourceArn column whose other columns are shown with each point; `-` is standard input
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_METADATA_CSV", value_name = "FILE")]
+    pub metadata_csv: Option<PathBuf>,
+    /// Form of the output
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: OutputFormat,
+    /// Show what would be queried; no AWS call is made
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How AWS is called.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
+
+/// `filter`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shuffle-aws-vaults filter --source-account 123456789012 --vault production-backups \\
+    --allowed-apmids APP001,APP002 --metadata-csv metadata.csv
+  shuffle-aws-vaults filter --source-account 123456789012 --vault production-backups \\
+    --excluded-apmids TEST001 --metadata-csv metadata.csv --output json | jq .summary")]
+pub struct FilterArgs {
+    /// The source account.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Backup vault to filter
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_VAULT", value_name = "VAULT_NAME")]
+    pub vault: BackupVaultName,
+    /// Which points are wanted.
+    #[command(flatten)]
+    pub filter: FilterOptions,
+    /// Form of the output
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: OutputFormat,
+    /// How AWS is called.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shuffle-aws-vaults verify --source-account 123456789012 --dest-account 987654321098
+  shuffle-aws-vaults verify --source-account 123456789012 --dest-account 987654321098 \\
+    --vault production-backups --missing-output missing.csv
+
+Exit code 0 only if nothing is missing.")]
+pub struct VerifyArgs {
+    /// The source account.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The destination account.
+    #[command(flatten)]
+    pub dest: DestArgs,
+    /// Source backup vault; may be repeated [default: every vault that holds points]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_VAULT", value_name = "VAULT_NAME")]
+    pub vault: Vec<BackupVaultName>,
+    /// State file whose record of copies is used [default: the newest of each vault, if there is one]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_STATE_FILE", value_name = "FILE")]
+    pub state_file: Option<PathBuf>,
+    /// Which points are wanted.
+    #[command(flatten)]
+    pub filter: FilterOptions,
+    /// Form of the output
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: OutputFormat,
+    /// Write the ARNs of missing recovery points to this file, one a line under a header
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MISSING_OUTPUT", value_name = "FILE")]
+    pub missing_output: Option<PathBuf>,
+    /// How AWS is called.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
+
+pub use super::copy_args::CopyArgs;
+
+/// Reads a number greater than zero; fractions are allowed.
+pub(crate) fn parse_positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value > 0.0 && value <= 1e9 => Ok(value),
+        _ => Err("it must be a number greater than 0".to_owned()),
+    }
+}
+
+/// Reads a number that is zero or greater; fractions are allowed.
+pub(crate) fn parse_not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && (0.0..=1e9).contains(&value) => Ok(value),
+        _ => Err("it must be a number, 0 or greater".to_owned()),
+    }
+}
+
+/// Reads a number of minutes that is one or greater; fractions are allowed.
+pub(crate) fn parse_minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && (1.0..=1e9).contains(&value) => Ok(value),
+        _ => Err("it must be a number of minutes, 1 or greater".to_owned()),
+    }
+}

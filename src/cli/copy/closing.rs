@@ -1,0 +1,176 @@
+//! The end of a run: how it ended, the summary, and the command that goes on.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::aws::CallTotals;
+use crate::copy::event::{RunStats, StopReason};
+use crate::copy::failure::FailureCause;
+use crate::copy::plan::PlanTally;
+use crate::copy::run::RunEnd;
+use crate::error::Outcome;
+use crate::report::{FailureGroup, Summary, SummaryFailure, VaultSummary, duration};
+
+/// Version of the summary's form.
+const SCHEMA_VERSION: u32 = 1;
+
+/// What the summary is made of, beside the run's end.
+#[derive(Debug)]
+pub(super) struct Closing {
+    pub(super) run_id: String,
+    pub(super) began: DateTime<Utc>,
+    pub(super) elapsed: Duration,
+    pub(super) calls: CallTotals,
+    pub(super) plan: PlanTally,
+    pub(super) vaults: Vec<VaultSummary>,
+}
+
+/// How the run ended. Where work is left and items failed, the work that is left wins.
+pub(super) fn outcome(end: &RunEnd) -> Outcome {
+    let stats = &end.stats;
+    if end.stop == Some(StopReason::Systemic) {
+        Outcome::WithErrors
+    } else if end.state_error.is_some() || stats.pending + stats.in_progress > 0 {
+        Outcome::Incomplete
+    } else if stats.failed > 0 {
+        Outcome::WithErrors
+    } else {
+        Outcome::Done
+    }
+}
+
+/// The command that goes on with a run: what was typed, with `--resume`.
+pub(super) fn resume_command(arguments: impl Iterator<Item = OsString>) -> String {
+    let mut words: Vec<String> = arguments
+        .map(|word| word.to_string_lossy().into_owned())
+        .filter(|word| !["--reset", "--retry-failed", "--resume"].contains(&word.as_str()))
+        .collect();
+    words.push("--resume".to_owned());
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+}
+
+/// The summary.
+pub(super) fn summary(closing: Closing, end: &RunEnd, exit_code: u8) -> Summary {
+    let stats = end.stats;
+    let left = stats.pending + stats.in_progress > 0;
+    Summary {
+        schema_version: SCHEMA_VERSION,
+        run_id: closing.run_id,
+        total_items: stats.total,
+        completed: stats.completed,
+        failed: stats.failed,
+        skipped: stats.skipped,
+        in_progress: stats.in_progress,
+        pending: stats.pending,
+        duration_seconds: (closing.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
+        duration_formatted: duration(closing.elapsed),
+        start_time: closing.began.to_rfc3339(),
+        end_time: Utc::now().to_rfc3339(),
+        success_rate: success_rate(&stats),
+        throughput_per_hour: throughput(&stats, closing.elapsed),
+        failures: failures(end),
+        failure_groups: groups(end),
+        skipped_by_reason: closing
+            .plan
+            .skipped
+            .iter()
+            .map(|(reason, t)| (reason.clone(), t.points))
+            .collect(),
+        bytes_completed: stats.bytes_completed,
+        calls: closing.calls.by_operation,
+        retries: closing.calls.retries,
+        throttles: closing.calls.throttles,
+        vaults: closing.vaults,
+        stop_reason: end.stop.map(|reason| reason.describe().to_owned()),
+        exit_code,
+        resume_command: left.then(|| resume_command(std::env::args_os())),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "percentages of at most millions")]
+fn success_rate(stats: &RunStats) -> f64 {
+    match stats.total - stats.skipped {
+        0 => 100.0,
+        wanted => (stats.completed as f64 / wanted as f64 * 10_000.0).round() / 100.0,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate of at most millions")]
+fn throughput(stats: &RunStats, elapsed: Duration) -> f64 {
+    let hours = elapsed.as_secs_f64() / 3600.0;
+    if hours <= 0.0 {
+        0.0
+    } else {
+        (stats.completed_this_run as f64 / hours * 10.0).round() / 10.0
+    }
+}
+
+fn failures(end: &RunEnd) -> Vec<SummaryFailure> {
+    end.failures
+        .iter()
+        .map(|(arn, failure)| SummaryFailure {
+            recovery_point_arn: arn.to_string(),
+            error_message: failure.message.clone(),
+            timestamp: failure.at.to_rfc3339(),
+            error_code: failure.error_code.clone(),
+            cause: failure.cause.as_str().to_owned(),
+        })
+        .collect()
+}
+
+fn groups(end: &RunEnd) -> Vec<FailureGroup> {
+    let mut groups: BTreeMap<FailureCause, (usize, &str)> = BTreeMap::new();
+    for (_, failure) in &end.failures {
+        groups.entry(failure.cause).or_insert((0, &failure.message)).0 += 1;
+    }
+    let group = |(cause, (count, sample)): (FailureCause, (usize, &str))| FailureGroup {
+        cause: cause.as_str().to_owned(),
+        count,
+        sample: sample.to_owned(),
+        fix: cause.fix().to_owned(),
+    };
+    groups.into_iter().map(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_goes_on_is_quoted_and_resumes() {
+        let typed = [
+            "shuffle-aws-vaults",
+            "copy",
+            "--reset",
+            "--state-file",
+            "a b.json",
+        ]
+        .map(OsString::from);
+        let command = resume_command(typed.into_iter());
+        assert_eq!(
+            command,
+            "shuffle-aws-vaults copy --state-file 'a b.json' --resume"
+        );
+    }
+
+    #[test]
+    fn what_needed_no_copy_does_not_lower_the_success_rate() {
+        let stats = RunStats {
+            total: 10,
+            skipped: 8,
+            completed: 1,
+            failed: 1,
+            ..RunStats::default()
+        };
+        assert!((success_rate(&stats) - 50.0).abs() < f64::EPSILON);
+        let none = RunStats {
+            total: 3,
+            skipped: 3,
+            ..RunStats::default()
+        };
+        assert!((success_rate(&none) - 100.0).abs() < f64::EPSILON);
+    }
+}

@@ -1,0 +1,261 @@
+//! `copy`: plan, confirmation, destination set-up, the run, its summary.
+
+mod closing;
+mod prepare;
+mod run_vaults;
+mod state_file;
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use rand::{Rng as _, TryRngCore as _};
+
+use closing::Closing;
+use prepare::{Clients, Preparation, PreparedVault};
+
+use super::Session;
+use super::args::CopyArgs;
+use super::connection::Connections;
+use super::output::to_stdout;
+use super::selection::Selection;
+use crate::copy::event::RunStats;
+use crate::copy::plan::PlanTally;
+use crate::copy::run::RunEnd;
+use crate::copy::stop::StopSource;
+use crate::error::{AppError, Outcome, code};
+use crate::report::{self, OutputFormat, PlannedVault, Summary, bytes};
+
+/// One `copy`, from its options to its end.
+#[derive(Debug)]
+struct CopyCommand {
+    args: CopyArgs,
+    session: Session,
+    run_id: String,
+    began: DateTime<Utc>,
+    clock: Instant,
+}
+
+pub(super) async fn run(args: CopyArgs, session: Session) -> Result<Outcome, AppError> {
+    let began = Utc::now();
+    let run_id = format!(
+        "{}-{:08x}",
+        began.format("%Y%m%dT%H%M%SZ"),
+        rand::rngs::OsRng.unwrap_err().random::<u32>()
+    );
+    let command = CopyCommand {
+        args,
+        session,
+        run_id,
+        began,
+        clock: Instant::now(),
+    };
+    let result = Box::pin(command.run()).await;
+    if let (Err(error), Some(path)) = (&result, &command.args.summary_output) {
+        let summary = command.summary_of_nothing(error, code(&result));
+        // The error itself is what has to be seen.
+        if let Err(problem) = summary.write(path) {
+            tracing::warn!("cannot write the summary {}: {problem}", path.display());
+        }
+    }
+    result
+}
+
+fn check(args: &CopyArgs) -> Result<(), AppError> {
+    if args.resume && args.reset {
+        return Err(AppError::usage(
+            "Cannot use both flags together: --resume and --reset",
+            "choose --resume to go on, or --reset to begin anew",
+        ));
+    }
+    if args.vault.len() > 1 && (args.state_file.is_some() || args.dest.dest_vault.is_some()) {
+        return Err(AppError::usage(
+            "--state-file and --dest-vault belong to one vault, and --vault names several",
+            "leave them out, or copy the vaults one by one",
+        ));
+    }
+    let mut names = args.vault.clone();
+    names.sort();
+    names.dedup();
+    if names.len() < args.vault.len() {
+        return Err(AppError::usage(
+            "--vault names a vault twice",
+            "name each vault once",
+        ));
+    }
+    if args.output == Some(OutputFormat::Csv) && !args.dry_run {
+        return Err(AppError::usage(
+            "--output csv is for --dry-run",
+            "use --output json for the summary on stdout",
+        ));
+    }
+    Ok(())
+}
+
+impl CopyCommand {
+    async fn run(&self) -> Result<Outcome, AppError> {
+        let args = &self.args;
+        check(args)?;
+        let selection = Selection::new(&args.filter)?;
+        let connections = self.session.connections(&args.connection, &args.source).await;
+        let stop = Arc::new(StopSource::new(self.session.context.cancel.clone()));
+        let mut stopped = stop.subscribe();
+        tokio::spawn({
+            let stop = Arc::clone(&stop);
+            async move {
+                if let Err(error) = stop.listen().await {
+                    tracing::warn!("signals cannot be caught: {error}");
+                }
+            }
+        });
+        let preparation = Preparation {
+            args,
+            connections: &connections,
+            selection: &selection,
+            run_id: &self.run_id,
+            now: self.began,
+        };
+        let prepare = async {
+            let clients = preparation.connect().await?;
+            let mut vaults = Vec::new();
+            for name in &args.vault {
+                vaults.push(Box::pin(preparation.vault(&clients, name)).await?);
+            }
+            Ok::<_, AppError>((clients, vaults))
+        };
+        let (clients, vaults) = tokio::select! {
+            prepared = Box::pin(prepare) => prepared?,
+            _ = stopped.wait_for(Option::is_some) => return Err(AppError::InterruptedEarly),
+        };
+        selection.report_unmatched();
+        let plan: Vec<PlannedVault> = vaults.iter().map(PreparedVault::planned).collect();
+        if args.dry_run {
+            let format = args.output.unwrap_or(OutputFormat::Table);
+            to_stdout(|out| report::plan(&plan, &preparation.selection_text(), format, out))?;
+            return Ok(Outcome::Done);
+        }
+        tokio::select! {
+            confirmed = self.confirm(&plan) => if !confirmed? {
+                return Err(AppError::usage("nothing was copied: the plan was not confirmed", "answer y, or use --yes"));
+            },
+            _ = stopped.wait_for(Option::is_some) => return Err(AppError::InterruptedEarly),
+        }
+        self.copy(&clients, &connections, vaults, &stop).await
+    }
+
+    /// Shows the plan in short and, on a terminal, asks.
+    async fn confirm(&self, plan: &[PlannedVault]) -> Result<bool, AppError> {
+        let mut total = PlanTally::default();
+        for vault in plan {
+            total.merge(&vault.tally);
+        }
+        let to_copy = total.to_copy_total();
+        let console = &self.session.console;
+        if !self.session.global.quiet {
+            let mut text = Vec::new();
+            report::plan(plan, "all", OutputFormat::Table, &mut text)
+                .map_err(|error| AppError::io("show the plan", error))?;
+            console.line(String::from_utf8_lossy(&text).trim_end());
+        }
+        let ask =
+            !self.args.yes && to_copy.points > 0 && io::stdin().is_terminal() && io::stderr().is_terminal();
+        if !ask {
+            return Ok(true);
+        }
+        let account = &self.args.dest.dest_account;
+        let question = format!(
+            "Copy {} recovery points ({}) to account {account}? [y/N] ",
+            to_copy.points,
+            bytes(to_copy.bytes)
+        );
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            write!(io::stderr(), "{question}")?;
+            io::stderr().flush()?;
+            io::stdin().lock().read_line(&mut line)?;
+            Ok::<_, io::Error>(line)
+        });
+        let line = answer.await.map_err(io::Error::other).and_then(|line| line);
+        let line = line.map_err(|error| AppError::io("read the answer", error))?;
+        Ok(["y", "yes"].contains(&line.trim().to_ascii_lowercase().as_str()))
+    }
+
+    async fn copy(
+        &self,
+        clients: &Clients,
+        connections: &Connections,
+        vaults: Vec<PreparedVault>,
+        stop: &StopSource,
+    ) -> Result<Outcome, AppError> {
+        let resumed_id = vaults
+            .first()
+            .and_then(|v| v.opened.loaded.as_ref())
+            .map(|l| l.header.run_id.clone());
+        let ended = run_vaults::run(self, clients, vaults, stop).await?;
+        let outcome = closing::outcome(&ended.end);
+        if let Some(error) = &ended.end.state_error {
+            tracing::error!("{error}");
+        }
+        if let Some((cause, message)) = &ended.end.systemic {
+            tracing::error!("stopped, because every copy job fails for the same cause: {message}");
+            self.session.console.line(&format!("  Help: {}", cause.fix()));
+        }
+        let closing = Closing {
+            run_id: resumed_id.unwrap_or_else(|| self.run_id.clone()),
+            began: self.began,
+            elapsed: self.clock.elapsed(),
+            calls: connections.counters().totals(),
+            plan: ended.plan,
+            vaults: ended.vaults,
+        };
+        let exit_code = code(&Ok(outcome));
+        self.close(&closing::summary(closing, &ended.end, exit_code))?;
+        Ok(outcome)
+    }
+
+    fn close(&self, summary: &Summary) -> Result<(), AppError> {
+        summary.show(&self.session.console, self.session.global.quiet);
+        match self.args.output {
+            Some(OutputFormat::Json) => to_stdout(|out| {
+                serde_json::to_writer_pretty(&mut *out, summary)?;
+                writeln!(out)
+            })?,
+            Some(OutputFormat::Ndjson) => to_stdout(|out| {
+                serde_json::to_writer(&mut *out, summary)?;
+                writeln!(out)
+            })?,
+            _ => {}
+        }
+        match &self.args.summary_output {
+            Some(path) => summary
+                .write(path)
+                .map_err(|error| AppError::io(format!("write the summary {}", path.display()), error)),
+            None => Ok(()),
+        }
+    }
+
+    /// The summary of a run that came to nothing.
+    fn summary_of_nothing(&self, error: &AppError, exit_code: u8) -> Summary {
+        let end = RunEnd {
+            stop: None,
+            systemic: None,
+            state_error: None,
+            stats: RunStats::default(),
+            failures: Vec::new(),
+            elapsed: Duration::ZERO,
+        };
+        let closing = Closing {
+            run_id: self.run_id.clone(),
+            began: self.began,
+            elapsed: self.clock.elapsed(),
+            calls: self.session.context.counters.totals(),
+            plan: PlanTally::default(),
+            vaults: Vec::new(),
+        };
+        Summary {
+            stop_reason: Some(error.to_string()),
+            ..closing::summary(closing, &end, exit_code)
+        }
+    }
+}

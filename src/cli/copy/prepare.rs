@@ -1,0 +1,276 @@
+//! Everything before the first copy job: what is there, what is to be done, and where it is kept.
+//! Nothing is changed here.
+
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+
+use chrono::{DateTime, Utc};
+
+use super::state_file::{self, Opened};
+use crate::aws::vault_access::{self, VaultSetup};
+use crate::aws::{BackupClient, custom_endpoint};
+use crate::cli::args::CopyArgs;
+use crate::cli::connection::Connections;
+use crate::cli::selection::Selection;
+use crate::cli::source_vault;
+use crate::copy::eligibility::{EligibilityRules, is_fully_managed_type};
+use crate::copy::plan::{self, PlanRules, PlanTally, TypeNames};
+use crate::copy::reconcile;
+use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint};
+use crate::error::AppError;
+use crate::report::PlannedVault;
+use crate::state::{Endpoint, Item, Items, RunHeader};
+
+/// The two accounts. The destination's may be missing if its vault is said to be ready.
+#[derive(Debug)]
+pub(super) struct Clients {
+    pub(super) source: BackupClient,
+    pub(super) destination: Option<BackupClient>,
+}
+
+/// One vault, ready to be begun.
+#[derive(Debug)]
+pub(super) struct PreparedVault {
+    pub(super) header: RunHeader,
+    pub(super) dest_vault: BackupVaultName,
+    pub(super) setup: Option<VaultSetup>,
+    pub(super) opened: Opened,
+    /// The plan of a new run; a loaded state holds its own.
+    pub(super) items: Items,
+}
+
+impl PreparedVault {
+    /// Its items.
+    pub(super) fn items(&self) -> &Items {
+        self.opened
+            .loaded
+            .as_ref()
+            .map_or(&self.items, |loaded| &loaded.items)
+    }
+
+    /// Its part of the plan.
+    pub(super) fn planned(&self) -> PlannedVault {
+        let mut setup = Vec::new();
+        if let Some(needed) = &self.setup {
+            if needed.vault.is_none() {
+                setup.push(format!("create the destination vault {}", self.dest_vault));
+            }
+            if needed.new_policy.is_some() {
+                setup.push(
+                    "let the source account copy into it (one statement is added to its access policy)"
+                        .to_owned(),
+                );
+            }
+        }
+        PlannedVault {
+            source: self.header.source_vault.to_string(),
+            destination_arn: self.header.destination_vault_arn.to_string(),
+            setup,
+            tally: PlanTally::of(self.items()),
+        }
+    }
+}
+
+/// Reads everything and plans.
+pub(super) struct Preparation<'a> {
+    pub(super) args: &'a CopyArgs,
+    pub(super) connections: &'a Connections,
+    pub(super) selection: &'a Selection,
+    pub(super) run_id: &'a str,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Preparation<'_> {
+    /// Both identities.
+    pub(super) async fn connect(&self) -> Result<Clients, AppError> {
+        let source = self.connections.source(&self.args.source).await?;
+        let destination = match self.connections.destination(&self.args.dest).await {
+            Ok(client) => Some(client),
+            Err(error) if self.args.skip_dest_setup => {
+                tracing::warn!(
+                    "{error}; going on without, as --skip-dest-setup says that the vault is ready"
+                );
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Clients { source, destination })
+    }
+
+    /// One vault.
+    pub(super) async fn vault(
+        &self,
+        clients: &Clients,
+        name: &BackupVaultName,
+    ) -> Result<PreparedVault, AppError> {
+        let vault = source_vault::require(&clients.source, name).await?;
+        let dest_vault = self.args.dest.dest_vault.clone().unwrap_or_else(|| name.clone());
+        let header = self.header(name, &dest_vault);
+        let setup = match &clients.destination {
+            Some(client) if !self.args.skip_dest_setup => {
+                let setup =
+                    vault_access::inspect(client, &dest_vault, &self.args.source.source_account).await?;
+                setup.is_needed().then_some(setup)
+            }
+            _ => None,
+        };
+        let mut opened = state_file::choose(self.args, &header)?;
+        self.selection.load()?;
+        let destination = if self.args.no_reconcile {
+            None
+        } else {
+            let dest = clients.destination.as_ref();
+            let arn = &header.destination_vault_arn;
+            Some(reconcile::read(&clients.source, dest, &dest_vault, arn).await?)
+        };
+        let mut items = Items::new([]);
+        if let Some(loaded) = &mut opened.loaded {
+            self.follow_up(&clients.source, name, &header, loaded).await?;
+            if let Some(destination) = &destination
+                && !self.args.force_recopy
+            {
+                for record in plan::settle_loaded(&loaded.items, destination, vault.arn.as_str()) {
+                    loaded
+                        .items
+                        .apply(&record)
+                        .map_err(crate::state::StateError::from)?;
+                }
+            }
+        } else {
+            let listed = self.list(&clients.source, name).await?;
+            items = Items::new(match &destination {
+                Some(d) => plan::settle_new(listed, d, vault.arn.as_str(), self.args.force_recopy),
+                None => listed,
+            });
+        }
+        let prepared = PreparedVault {
+            header,
+            dest_vault,
+            setup,
+            opened,
+            items,
+        };
+        self.require_key(&prepared)?;
+        Ok(prepared)
+    }
+
+    fn header(&self, vault: &BackupVaultName, dest_vault: &BackupVaultName) -> RunHeader {
+        let dest_region = self.connections.dest_region(&self.args.dest);
+        let simulated = custom_endpoint().is_some_and(|endpoint| endpoint.simulated);
+        RunHeader {
+            run_id: self.run_id.to_owned(),
+            created_by: concat!("shuffle-aws-vaults ", env!("CARGO_PKG_VERSION")).to_owned(),
+            created_at: self.now,
+            endpoint: if simulated {
+                Endpoint::Simulated
+            } else {
+                Endpoint::Aws
+            },
+            source_account: self.args.source.source_account.clone(),
+            dest_account: self.args.dest.dest_account.clone(),
+            region: self.connections.region().clone(),
+            destination_vault_arn: BackupVaultArn::new(
+                &dest_region,
+                &self.args.dest.dest_account,
+                dest_vault,
+            ),
+            dest_region,
+            source_vault: vault.clone(),
+            selection: self.selection_text(),
+        }
+    }
+
+    /// All that decides which points are wanted: if it changes, a resumed run is planned anew.
+    pub(super) fn selection_text(&self) -> String {
+        let mut text = self.selection.describe();
+        if self.args.include_expired {
+            text.push_str("; expired ones too");
+        }
+        if self.args.try_all {
+            text.push_str("; whatever AWS is known to refuse");
+        }
+        if let Some(days) = self.args.min_remaining_days {
+            let _ = write!(text, "; at least {days} days left");
+        }
+        text
+    }
+
+    async fn list(&self, source: &BackupClient, vault: &BackupVaultName) -> Result<Vec<Item>, AppError> {
+        let select = |point: &RecoveryPoint| self.selection.decide(point);
+        let eligibility = EligibilityRules {
+            include_expired: self.args.include_expired,
+            try_all: self.args.try_all,
+            min_remaining_days: self.args.min_remaining_days,
+        };
+        let rules = PlanRules {
+            eligibility,
+            select: &select,
+            now: self.now,
+        };
+        let mut types = TypeNames::default();
+        let mut items = Vec::new();
+        let pages = source.all_recovery_points(vault, |page| {
+            items.extend(page.iter().map(|point| rules.item(point, &mut types)));
+            ControlFlow::Continue(())
+        });
+        pages.await?;
+        Ok(items)
+    }
+
+    /// Brings a loaded state in line with changed filters and `--retry-failed`.
+    async fn follow_up(
+        &self,
+        source: &BackupClient,
+        vault: &BackupVaultName,
+        header: &RunHeader,
+        loaded: &mut crate::state::Loaded,
+    ) -> Result<(), AppError> {
+        let mut records = Vec::new();
+        if loaded.header.selection != header.selection {
+            tracing::warn!(
+                "the filters have changed from \"{}\" to \"{}\": planning anew, and keeping what is done",
+                loaded.header.selection,
+                header.selection
+            );
+            loaded.header.selection.clone_from(&header.selection);
+            records = plan::replan(&loaded.items, self.list(source, vault).await?);
+        }
+        if self.args.retry_failed {
+            records.extend(plan::retry_failed(&loaded.items));
+        }
+        for record in records {
+            loaded
+                .items
+                .apply(&record)
+                .map_err(crate::state::StateError::from)?;
+        }
+        Ok(())
+    }
+
+    /// A vault under AWS Backup's own key refuses types that AWS Backup does not fully manage.
+    fn require_key(&self, vault: &PreparedVault) -> Result<(), AppError> {
+        let is_new = vault.setup.as_ref().is_some_and(|setup| setup.vault.is_none());
+        if !is_new || self.args.dest_kms_key_arn.is_some() || self.args.dry_run {
+            return Ok(());
+        }
+        let tally = PlanTally::of(vault.items());
+        let types: Vec<&str> = tally
+            .to_copy
+            .keys()
+            .map(String::as_str)
+            .filter(|kind| !is_fully_managed_type(kind))
+            .collect();
+        if types.is_empty() {
+            return Ok(());
+        }
+        Err(AppError::usage(
+            format!(
+                "the destination vault {} does not exist, and a vault under the default key takes no recovery \
+                 points of {}",
+                vault.dest_vault,
+                types.join(", ")
+            ),
+            "name a customer managed KMS key of the destination account with --dest-kms-key-arn",
+        ))
+    }
+}

@@ -1,0 +1,207 @@
+//! From prepared vaults to a finished run: destination set-up, state files, the loop.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::CopyCommand;
+use super::prepare::{Clients, PreparedVault};
+use crate::aws::{BackupClient, vault_access};
+use crate::cli::copy_args::{MaxInFlight, ProgressChoice};
+use crate::copy::driver::Driver;
+use crate::copy::event::{CopyEvent, StopReason};
+use crate::copy::plan::PlanTally;
+use crate::copy::run::{DriverSettings, RunEnd, VaultRun};
+use crate::copy::scheduler::Limits;
+use crate::copy::stop::{RuntimeLimit, StopSource};
+use crate::copy::window::Window;
+use crate::domain::IamRoleArn;
+use crate::error::AppError;
+use crate::report::{ProgressMode, ProgressReporter, VaultSummary};
+use crate::state::{Store, location};
+
+/// How long AWS may take to list a copy job that it has accepted.
+const LIST_GRACE: Duration = Duration::from_mins(1);
+/// Time between looks at the clock by the display.
+const TICK: Duration = Duration::from_secs(1);
+
+/// A run that is over.
+#[derive(Debug)]
+pub(super) struct EndedRun {
+    pub(super) end: RunEnd,
+    pub(super) plan: PlanTally,
+    pub(super) vaults: Vec<VaultSummary>,
+}
+
+/// Sets up the destination, opens the state files, and copies.
+pub(super) async fn run(
+    command: &CopyCommand,
+    clients: &Clients,
+    vaults: Vec<PreparedVault>,
+    stop: &StopSource,
+) -> Result<EndedRun, AppError> {
+    let resumed = vaults.iter().any(|vault| vault.opened.loaded.is_some());
+    for vault in &vaults {
+        if let (Some(setup), Some(client)) = (&vault.setup, &clients.destination) {
+            let key = command.args.dest_kms_key_arn.as_deref();
+            vault_access::apply(client, &vault.dest_vault, key, setup).await?;
+        }
+    }
+    let mut stores = Vec::new();
+    let mut runs = Vec::new();
+    for vault in vaults {
+        let (store, run) = begin(vault)?;
+        stores.push(store);
+        runs.push(run);
+    }
+    let reporter = Arc::new(Mutex::new(reporter(command)));
+    let on_demand = show_on_signal(Arc::clone(&reporter));
+    let mut sink = |event: &CopyEvent| {
+        reporter
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .event(event);
+    };
+    let settings = settings(command, &clients.source, resumed);
+    let driver = Driver::new(
+        clients.source.clone(),
+        settings,
+        &mut runs,
+        stop.subscribe(),
+        &mut sink,
+    );
+    let mut end = Box::pin(driver.run()).await;
+    on_demand.abort();
+    let at_once = *stop.subscribe().borrow() == Some(StopReason::InterruptedAgain);
+    let mut plan = PlanTally::default();
+    let mut summaries = Vec::new();
+    for (store, run) in stores.into_iter().zip(runs) {
+        plan.merge(&PlanTally::of(&run.items));
+        summaries.push(summary(&store, &run));
+        let VaultRun { items, journal, .. } = run;
+        drop(journal);
+        // After a second signal nothing is folded in: the journal is whole, and --resume reads it.
+        if !at_once && let Err(error) = store.finish(&items) {
+            end.state_error.get_or_insert(error);
+        }
+    }
+    Ok(EndedRun {
+        end,
+        plan,
+        vaults: summaries,
+    })
+}
+
+fn begin(vault: PreparedVault) -> Result<(Store, VaultRun), AppError> {
+    let PreparedVault {
+        header,
+        opened,
+        items,
+        ..
+    } = vault;
+    let path = opened.path;
+    let lock = match opened.lock {
+        Some(lock) => lock,
+        None => Store::lock(&path)?,
+    };
+    if opened.set_aside {
+        let kept = location::set_aside(&path)?;
+        tracing::info!("the earlier state is kept as {}", kept.display());
+    }
+    let (source_vault, destination_vault_arn) =
+        (header.source_vault.clone(), header.destination_vault_arn.clone());
+    let (store, items) = if let Some(loaded) = opened.loaded {
+        Store::resume(&path, lock, loaded)?
+    } else {
+        (Store::create(&path, lock, header, &items)?, items)
+    };
+    tracing::info!("state is kept in {}", path.display());
+    let journal = store.journal();
+    Ok((
+        store,
+        VaultRun {
+            source_vault,
+            destination_vault_arn,
+            items,
+            journal,
+        },
+    ))
+}
+
+fn summary(store: &Store, run: &VaultRun) -> VaultSummary {
+    let counts = run.items.counts();
+    VaultSummary {
+        backup_vault_name: run.source_vault.to_string(),
+        destination_backup_vault_arn: run.destination_vault_arn.to_string(),
+        state_file: store.path().display().to_string(),
+        total_items: counts.total,
+        completed: counts.completed,
+        failed: counts.failed,
+        skipped: counts.skipped,
+        in_progress: counts.starting + counts.in_flight,
+        pending: counts.pending,
+    }
+}
+
+fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> DriverSettings {
+    let args = &command.args;
+    let workers = usize::from(args.workers);
+    let window = match args.max_in_flight {
+        None => Window::fixed(workers),
+        Some(MaxInFlight::Fixed(n)) => Window::fixed(n),
+        Some(MaxInFlight::Auto) => Window::adaptive(workers),
+    };
+    let role = IamRoleArn::default_for(source.region(), &args.source.source_account);
+    DriverSettings {
+        workers,
+        poll_interval: Duration::from_secs_f64(args.poll_interval),
+        limits: Limits {
+            window,
+            per_resource: usize::from(args.max_in_flight_per_resource),
+            per_type: args.limit.iter().cloned().collect::<HashMap<_, _>>(),
+        },
+        iam_role_arn: args.iam_role_arn.clone().unwrap_or(role),
+        retention: args.retention,
+        circuit_breaker: !args.no_circuit_breaker,
+        runtime_limit: args.max_runtime_minutes.map(|minutes| {
+            let limit = Duration::from_secs_f64(minutes * 60.0);
+            RuntimeLimit::new(limit.saturating_sub(command.clock.elapsed()))
+        }),
+        drain: Duration::from_secs_f64(args.drain_minutes * 60.0),
+        tick: TICK,
+        list_grace: LIST_GRACE,
+        resumed,
+    }
+}
+
+fn reporter(command: &CopyCommand) -> ProgressReporter {
+    let global = &command.session.global;
+    let on_terminal = io::stderr().is_terminal();
+    let mode = match command.args.progress {
+        _ if global.quiet => ProgressMode::None,
+        // With a line for each call, a bar would only flicker.
+        ProgressChoice::Auto if on_terminal && !global.verbose => ProgressMode::Bar,
+        ProgressChoice::Auto | ProgressChoice::Plain => ProgressMode::Plain,
+        ProgressChoice::Bar => ProgressMode::Bar,
+        ProgressChoice::Json => ProgressMode::Json,
+        ProgressChoice::None => ProgressMode::None,
+    };
+    let default = if on_terminal { 5.0 } else { 30.0 };
+    let interval = Duration::from_secs_f64(command.args.progress_interval.unwrap_or(default));
+    ProgressReporter::new(command.session.console.clone(), mode, interval)
+}
+
+/// SIGUSR1 prints a progress line.
+fn show_on_signal(reporter: Arc<Mutex<ProgressReporter>>) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let Ok(mut asked) = signal(SignalKind::user_defined1()) else {
+            return;
+        };
+        while asked.recv().await.is_some() {
+            reporter.lock().unwrap_or_else(PoisonError::into_inner).show_now();
+        }
+    })
+}

@@ -1,0 +1,222 @@
+//! The options of `copy`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::ValueEnum;
+
+use super::args::{
+    ConnectionArgs, DestArgs, FilterOptions, SourceArgs, parse_minutes, parse_not_negative, parse_positive,
+};
+use crate::copy::retention::{MOST_DAYS, Retention};
+use crate::copy::window::MAX_IN_FLIGHT;
+use crate::domain::{BackupVaultName, IamRoleArn};
+use crate::report::OutputFormat;
+
+/// `--progress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressChoice {
+    /// A bar on a terminal, else plain lines.
+    Auto,
+    /// A bar.
+    Bar,
+    /// Plain lines.
+    Plain,
+    /// One JSON object a line.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// `--max-in-flight`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxInFlight {
+    /// This many.
+    Fixed(usize),
+    /// As many as AWS takes.
+    Auto,
+}
+
+/// `copy`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  shuffle-aws-vaults copy --source-account 123456789012 --dest-account 987654321098 --vault production-backups
+  shuffle-aws-vaults copy --source-account 123456789012 --dest-account 987654321098 --vault production-backups \\
+    --allowed-apmids APP001 --metadata-csv metadata.csv --max-runtime-minutes 120 --summary-output summary.json
+  shuffle-aws-vaults copy --source-account 123456789012 --dest-account 987654321098 --vault production-backups --resume
+
+Copy jobs run on in AWS when the program stops; --resume attaches to them again.
+Exit codes: 0 all done; 1 errors; 2 incomplete, run again with --resume.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct CopyArgs {
+    /// The source account.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The destination account.
+    #[command(flatten)]
+    pub dest: DestArgs,
+    /// Source backup vault; may be repeated
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_VAULT",
+        value_name = "VAULT_NAME",
+        required = true
+    )]
+    pub vault: Vec<BackupVaultName>,
+    /// Which points are wanted.
+    #[command(flatten)]
+    pub filter: FilterOptions,
+
+    /// Concurrent AWS calls, 1 to 50
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_WORKERS", value_name = "NUM", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=50), help_heading = "Pace")]
+    pub workers: u16,
+    /// Copy jobs in flight, 1 to 1000, or `auto` to find what AWS takes [default: the number of workers]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MAX_IN_FLIGHT", value_name = "NUM|auto", value_parser = parse_in_flight, help_heading = "Pace")]
+    pub max_in_flight: Option<MaxInFlight>,
+    /// Copy jobs in flight for one resource, 1 to 30; AWS runs one at a time
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MAX_IN_FLIGHT_PER_RESOURCE", value_name = "NUM", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=30), help_heading = "Pace")]
+    pub max_in_flight_per_resource: u16,
+    /// Copy jobs in flight of one resource type, such as EBS=20; may be repeated
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_LIMIT", value_name = "TYPE=NUM", value_parser = parse_limit, value_delimiter = ',', help_heading = "Pace")]
+    pub limit: Vec<(String, usize)>,
+    /// Seconds between looks at the state of copy jobs; fractions are allowed
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_POLL_INTERVAL", value_name = "SECONDS", default_value = "30", value_parser = parse_positive, help_heading = "Pace")]
+    pub poll_interval: f64,
+
+    /// Stop after this many minutes (1 or more), with the state saved and exit code 2
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MAX_RUNTIME_MINUTES", value_name = "MINUTES", value_parser = parse_minutes, help_heading = "Stopping")]
+    pub max_runtime_minutes: Option<f64>,
+    /// On a signal, wait up to this many minutes for jobs in flight
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_DRAIN_MINUTES", value_name = "MINUTES", default_value = "0", value_parser = parse_not_negative, help_heading = "Stopping")]
+    pub drain_minutes: f64,
+    /// Go on when every job fails for the same cause
+    #[arg(long, help_heading = "Stopping")]
+    pub no_circuit_breaker: bool,
+
+    /// State file [default: ~/.shuffle-aws-vaults/state_{account}_{vault}_{time}.json]
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_STATE_FILE",
+        value_name = "FILE",
+        help_heading = "State"
+    )]
+    pub state_file: Option<PathBuf>,
+    /// Go on with an earlier run [default file: the newest for this source, vault and destination]
+    #[arg(long, help_heading = "State")]
+    pub resume: bool,
+    /// Begin anew; the earlier state file is kept as .bak
+    #[arg(long, help_heading = "State")]
+    pub reset: bool,
+    /// With --resume: queue failed points again
+    #[arg(long, requires = "resume", help_heading = "State")]
+    pub retry_failed: bool,
+    /// Do not look for copies and copy jobs that are there already
+    #[arg(long, help_heading = "State")]
+    pub no_reconcile: bool,
+    /// Copy points that are in the destination already
+    #[arg(long, help_heading = "State")]
+    pub force_recopy: bool,
+
+    /// Role that AWS Backup uses, in the source account [default: service-role/AWSBackupDefaultServiceRole]
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_IAM_ROLE_ARN",
+        value_name = "ARN",
+        help_heading = "Copies"
+    )]
+    pub iam_role_arn: Option<IamRoleArn>,
+    /// Retention of copies: source, days=N, never (36,500 days), omit. Days count from the source's creation
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_RETENTION", value_name = "RULE", default_value = "source", value_parser = parse_retention, help_heading = "Copies")]
+    pub retention: Retention,
+    /// Skip points that expire within this many days
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MIN_REMAINING_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Copies")]
+    pub min_remaining_days: Option<u32>,
+    /// Copy points whose status is EXPIRED too
+    #[arg(long, help_heading = "Copies")]
+    pub include_expired: bool,
+    /// Send points that AWS is known to refuse all the same
+    #[arg(long, help_heading = "Copies")]
+    pub try_all: bool,
+    /// Do not create the destination vault and do not touch its access policy
+    #[arg(long, help_heading = "Copies")]
+    pub skip_dest_setup: bool,
+    /// KMS key of a destination vault that has to be created
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_DEST_KMS_KEY_ARN",
+        value_name = "ARN",
+        help_heading = "Copies"
+    )]
+    pub dest_kms_key_arn: Option<String>,
+
+    /// Show the plan; only reads are made
+    #[arg(long, help_heading = "Output")]
+    pub dry_run: bool,
+    /// Do not ask before copying
+    #[arg(long, help_heading = "Output")]
+    pub yes: bool,
+    /// Write a JSON summary to this file, whatever the outcome
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_SUMMARY_OUTPUT",
+        value_name = "FILE",
+        help_heading = "Output"
+    )]
+    pub summary_output: Option<PathBuf>,
+    /// Form of the plan of a dry run, and of the summary on stdout [default: table for plans, none for copies]
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_OUTPUT",
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
+    pub output: Option<OutputFormat>,
+    /// How progress is shown on stderr
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_PROGRESS",
+        value_name = "MODE",
+        default_value = "auto",
+        help_heading = "Output"
+    )]
+    pub progress: ProgressChoice,
+    /// Seconds between updates of the progress display [default: 5 on a terminal, else 30]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_PROGRESS_INTERVAL", value_name = "SECONDS", value_parser = parse_positive, help_heading = "Output")]
+    pub progress_interval: Option<f64>,
+
+    /// How AWS is called.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
+
+fn parse_in_flight(text: &str) -> Result<MaxInFlight, String> {
+    if text == "auto" {
+        return Ok(MaxInFlight::Auto);
+    }
+    match text.parse::<usize>() {
+        Ok(n) if (1..=MAX_IN_FLIGHT).contains(&n) => Ok(MaxInFlight::Fixed(n)),
+        _ => Err(format!("it must be 1 to {MAX_IN_FLIGHT}, or `auto`")),
+    }
+}
+
+fn parse_limit(text: &str) -> Result<(String, usize), String> {
+    text.split_once('=')
+        .and_then(|(name, n)| Some((name.trim().to_owned(), n.trim().parse::<usize>().ok()?)))
+        .filter(|(name, n)| !name.is_empty() && (1..=MAX_IN_FLIGHT).contains(n))
+        .ok_or_else(|| format!("it must be TYPE=NUM with NUM from 1 to {MAX_IN_FLIGHT}, such as EBS=20"))
+}
+
+fn parse_retention(text: &str) -> Result<Retention, String> {
+    match text {
+        "source" => Ok(Retention::Source),
+        "never" => Ok(Retention::Never),
+        "omit" => Ok(Retention::Omit),
+        _ => text
+            .strip_prefix("days=")
+            .and_then(|days| days.parse().ok())
+            .filter(|days| (1..=MOST_DAYS).contains(days))
+            .map(Retention::Days)
+            .ok_or_else(|| "it must be source, never, omit, or days=N with N from 1 to 36500".to_owned()),
+    }
+}

@@ -1,0 +1,195 @@
+//! Where text goes: data to stdout, everything else to stderr, log lines in the guide's form.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::Mutex;
+
+use chrono::{SecondsFormat, Utc};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, Registry};
+
+use super::args::{GlobalArgs, LogFormat, When};
+use crate::error::AppError;
+use crate::report::{Console, sanitize};
+
+/// Log lines of ours, by level. What libraries log below an error is never shown: at the finer
+/// levels the AWS SDK writes requests and commands with secrets in them.
+fn is_wanted(meta: &Metadata<'_>, level: Level) -> bool {
+    let ours = meta.target().starts_with("shuffle_aws_vaults");
+    *meta.level() <= if ours { level } else { Level::ERROR }
+}
+
+/// Whether stderr gets colours.
+pub(crate) fn use_colour(when: When) -> bool {
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => {
+            io::stderr().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+                && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+        }
+    }
+}
+
+/// Sends log lines to the console and, if asked, to a file.
+///
+/// # Errors
+/// If the log file cannot be opened.
+pub(crate) fn start_logging(global: &GlobalArgs, console: &Console) -> Result<(), AppError> {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => Level::ERROR,
+        (_, true) => Level::DEBUG,
+        _ => Level::INFO,
+    };
+    let screen = layer(
+        global.log_format,
+        use_colour(global.color),
+        stamped(global),
+        console.writer(),
+    )
+    .with_filter(filter_fn(move |meta| is_wanted(meta, level)));
+    let file = match &global.log_file {
+        None => None,
+        Some(path) => {
+            let file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)
+                .map_err(|e| AppError::io(format!("open the log file {}", path.display()), e))?;
+            let layer = layer(global.log_format, false, true, Mutex::new(file));
+            Some(layer.with_filter(filter_fn(|meta| is_wanted(meta, Level::DEBUG))))
+        }
+    };
+    // A second start in one process can only come from tests; the first one stands.
+    let _ = Registry::default().with(screen).with(file).try_init();
+    Ok(())
+}
+
+/// On a terminal the reader knows when it is; in a log file or a CI job not.
+fn stamped(global: &GlobalArgs) -> bool {
+    global.verbose || !io::stderr().is_terminal()
+}
+
+fn layer<S, W>(format: LogFormat, colour: bool, stamped: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> tracing_subscriber::fmt::MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(colour);
+    match format {
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+        LogFormat::Text => layer.event_format(TextLine { stamped }).boxed(),
+    }
+}
+
+/// `WARNING: Transient error: Throttling (attempt 1/3) operation=ListCopyJobs`.
+#[derive(Debug)]
+struct TextLine {
+    stamped: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for TextLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let (name, colour) = match *event.metadata().level() {
+            Level::ERROR => ("ERROR", anstyle::AnsiColor::Red),
+            Level::WARN => ("WARNING", anstyle::AnsiColor::Yellow),
+            Level::INFO => ("INFO", anstyle::AnsiColor::Green),
+            Level::DEBUG => ("DEBUG", anstyle::AnsiColor::Blue),
+            Level::TRACE => ("TRACE", anstyle::AnsiColor::Magenta),
+        };
+        if self.stamped {
+            write!(
+                writer,
+                "{} ",
+                Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+            )?;
+        }
+        if writer.has_ansi_escapes() {
+            let style = anstyle::Style::new().fg_color(Some(colour.into()));
+            write!(writer, "{style}{name}{style:#}: ")?;
+        } else {
+            write!(writer, "{name}: ")?;
+        }
+        let mut line = Line::default();
+        event.record(&mut line);
+        writeln!(writer, "{}{}", sanitize(&line.message), sanitize(&line.fields))
+    }
+}
+
+/// An event's message, and its other fields as ` name=value`.
+#[derive(Default)]
+struct Line {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        use fmt::Write as _;
+        if field.name() == "message" {
+            let _ = write!(self.message, "{value:?}");
+        } else {
+            let _ = write!(self.fields, " {}={value:?}", field.name());
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        use fmt::Write as _;
+        if field.name() == "message" {
+            self.message.push_str(value);
+        } else {
+            let _ = write!(self.fields, " {}={value}", field.name());
+        }
+    }
+}
+
+/// Shows an error and what to do next.
+pub(crate) fn show_error(error: &AppError, colour: bool) {
+    let style = if colour {
+        anstyle::Style::new()
+            .bold()
+            .fg_color(Some(anstyle::AnsiColor::Red.into()))
+    } else {
+        anstyle::Style::new()
+    };
+    let text = error.to_string();
+    let mut shown = format!("{style}ERROR{style:#}: {}\n", sanitize(&text));
+    if let Some(hint) = error.hint() {
+        shown.push_str("  Help: ");
+        shown.push_str(&sanitize(&hint));
+        shown.push('\n');
+    }
+    // Nobody can be told that stderr is closed.
+    let _ = io::stderr().write_all(shown.as_bytes());
+}
+
+/// Hands stdout to `write` and flushes it.
+///
+/// # Errors
+/// If stdout cannot be written; a closed pipe is [`AppError::ClosedPipe`].
+pub(crate) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), AppError> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    write(&mut out)
+        .and_then(|()| out.flush())
+        .map_err(|error| AppError::io("write to standard output", error))
+}

@@ -1,0 +1,115 @@
+//! Every error that ends the program, and the only place where outcomes become exit codes.
+
+use thiserror::Error;
+
+use crate::aws::vault_access::VaultSetupError;
+use crate::aws::{ApiError, SessionError};
+use crate::metadata::MetadataError;
+use crate::state::StateError;
+
+/// How a command ended, if it did not end in an [`AppError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All done.
+    Done,
+    /// Done, but something failed, or is missing.
+    WithErrors,
+    /// Work is left, which the same command with `--resume` goes on with.
+    Incomplete,
+    /// The code of a command that was run for the operator.
+    Child(u8),
+}
+
+/// Why a command could not be carried out.
+#[derive(Debug, Error)]
+pub enum AppError {
+    /// Options that do not go together, or name something that is not there.
+    #[error("{problem}")]
+    Usage {
+        /// What is wrong.
+        problem: String,
+        /// What to do next.
+        hint: String,
+    },
+    /// The metadata file.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The state file.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// An identity.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// An AWS call.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The destination vault.
+    #[error(transparent)]
+    VaultSetup(#[from] VaultSetupError),
+    /// A file or stream of the program's own.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried, and on what.
+        action: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The simulator.
+    #[error(transparent)]
+    Simulate(#[from] crate::cli::simulate::SimulateError),
+    /// Whoever read our output has gone: the quiet end of `| head`.
+    #[error("the reader of the output has gone")]
+    ClosedPipe,
+    /// A signal before anything was begun.
+    #[error("interrupted before anything was started")]
+    InterruptedEarly,
+}
+
+impl AppError {
+    /// An error of options.
+    pub fn usage(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage {
+            problem: problem.into(),
+            hint: hint.into(),
+        }
+    }
+
+    /// An error of a file or stream; a closed pipe is told apart.
+    pub fn io(action: impl Into<String>, source: std::io::Error) -> Self {
+        if source.kind() == std::io::ErrorKind::BrokenPipe {
+            Self::ClosedPipe
+        } else {
+            Self::Io {
+                action: action.into(),
+                source,
+            }
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Metadata(error) => error.hint(),
+            Self::State(error) => error.hint(),
+            Self::Session(error) => error.hint(),
+            Self::Api(error) | Self::VaultSetup(VaultSetupError::Api(error)) => error.hint(),
+            Self::VaultSetup(VaultSetupError::UnreadablePolicy { .. }) => {
+                Some("mend the policy, or run with --skip-dest-setup".to_owned())
+            }
+            Self::Io { .. } => Some("check the path, its permissions and the disk's free space".to_owned()),
+            Self::InterruptedEarly => Some("run the command again".to_owned()),
+            Self::Simulate(_) | Self::ClosedPipe => None,
+        }
+    }
+}
+
+/// The exit code: 0 all done, 1 errors, 2 incomplete and resumable (see "Exit codes" in the user guide).
+pub fn code(result: &Result<Outcome, AppError>) -> u8 {
+    match result {
+        Ok(Outcome::Done) | Err(AppError::ClosedPipe) => 0,
+        Ok(Outcome::Incomplete) | Err(AppError::InterruptedEarly) => 2,
+        Ok(Outcome::WithErrors) | Err(_) => 1,
+        Ok(Outcome::Child(code)) => *code,
+    }
+}

@@ -1,0 +1,8 @@
+//! The metadata file: a CSV with a `resourceArn` column and whatever else operators know of their
+//! resources.
+
+mod error;
+mod table;
+
+pub use error::MetadataError;
+pub use table::{MetadataTable, Row};

@@ -1,0 +1,342 @@
+//! Vaults and recovery points on stdout, in each form of `--output`.
+
+use std::io::{self, Write};
+
+use chrono::SecondsFormat;
+use comfy_table::{Table, presets};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::OutputFormat;
+use super::text::{bytes, csv_error, sanitize};
+use crate::aws::BackupVault;
+use crate::domain::RecoveryPoint;
+use crate::metadata::{MetadataTable, Row};
+
+/// Rows of a table that are laid out together: the table must not grow with the vault.
+const TABLE_ROWS: usize = 1000;
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    table
+}
+
+#[derive(Serialize)]
+struct VaultRow<'a> {
+    backup_vault_name: &'a str,
+    backup_vault_arn: &'a str,
+    recovery_points: i64,
+    encryption_key_arn: Option<&'a str>,
+    locked: bool,
+    min_retention_days: Option<i64>,
+    max_retention_days: Option<i64>,
+}
+
+/// Writes backup vaults.
+///
+/// # Errors
+/// If `out` cannot be written.
+pub fn vaults(all: &[BackupVault], format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
+    let rows: Vec<VaultRow<'_>> = all
+        .iter()
+        .map(|vault| VaultRow {
+            backup_vault_name: vault.name.as_str(),
+            backup_vault_arn: vault.arn.as_str(),
+            recovery_points: vault.recovery_points,
+            encryption_key_arn: vault.encryption_key_arn.as_deref(),
+            locked: vault.locked,
+            min_retention_days: vault.min_retention_days,
+            max_retention_days: vault.max_retention_days,
+        })
+        .collect();
+    match format {
+        OutputFormat::Json => {
+            serde_json::to_writer_pretty(&mut *out, &rows)?;
+            writeln!(out)
+        }
+        OutputFormat::Ndjson => rows.iter().try_for_each(|row| {
+            serde_json::to_writer(&mut *out, row)?;
+            writeln!(out)
+        }),
+        OutputFormat::Csv => {
+            let mut writer = csv::Writer::from_writer(out);
+            rows.iter()
+                .try_for_each(|row| writer.serialize(row))
+                .map_err(csv_error)?;
+            writer.flush()
+        }
+        OutputFormat::Table => {
+            let mut shown = table(&["VAULT", "RECOVERY POINTS", "LOCKED", "KEY"]);
+            for row in &rows {
+                shown.add_row([
+                    sanitize(row.backup_vault_name).into_owned(),
+                    row.recovery_points.to_string(),
+                    if row.locked { "yes" } else { "no" }.to_owned(),
+                    sanitize(row.encryption_key_arn.unwrap_or("-")).into_owned(),
+                ]);
+            }
+            writeln!(out, "{}", shown.trim_fmt())?;
+            let total: i64 = rows.iter().map(|r| r.recovery_points).sum();
+            writeln!(out, "\nTotal: {} vaults, {total} recovery points", rows.len())
+        }
+    }
+}
+
+/// How many points a filter takes, and leaves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FilterCount {
+    /// Points taken.
+    pub included: usize,
+    /// Their bytes.
+    pub included_bytes: u64,
+    /// Points left, of other APMIDs.
+    pub excluded: usize,
+    /// Their bytes.
+    pub excluded_bytes: u64,
+    /// Points left because their APMID is not known.
+    pub no_metadata: usize,
+    /// Their bytes.
+    pub no_metadata_bytes: u64,
+}
+
+/// Writes recovery points as they come, page by page.
+#[derive(Debug)]
+pub struct PointRows<'a> {
+    format: OutputFormat,
+    metadata: Option<&'a MetadataTable>,
+    written: usize,
+    bytes: u64,
+    wrapped: bool,
+    waiting: Vec<Vec<String>>,
+}
+
+const COLUMNS: [&str; 8] = [
+    "recovery_point_arn",
+    "backup_vault_name",
+    "resource_arn",
+    "resource_type",
+    "status",
+    "creation_date",
+    "backup_size_bytes",
+    "is_encrypted",
+];
+
+impl<'a> PointRows<'a> {
+    /// Rows with the metadata of their resources. If `wrapped`, the JSON form is an object with a
+    /// summary beside the points instead of an array of them.
+    pub fn new(format: OutputFormat, metadata: Option<&'a MetadataTable>, wrapped: bool) -> Self {
+        Self {
+            format,
+            metadata,
+            written: 0,
+            bytes: 0,
+            wrapped,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Writes what comes before the first point.
+    ///
+    /// # Errors
+    /// If `out` cannot be written.
+    pub fn begin(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self.format {
+            OutputFormat::Json if self.wrapped => write!(out, "{{\"recovery_points\": ["),
+            OutputFormat::Json => write!(out, "["),
+            OutputFormat::Csv => {
+                let columns = self.metadata.map(MetadataTable::columns).unwrap_or_default();
+                let names = COLUMNS.iter().copied().chain(columns.iter().map(String::as_str));
+                csv_line(out, names)
+            }
+            OutputFormat::Ndjson | OutputFormat::Table => Ok(()),
+        }
+    }
+
+    /// Writes one point.
+    ///
+    /// # Errors
+    /// If `out` cannot be written.
+    pub fn point(&mut self, point: &RecoveryPoint, out: &mut dyn Write) -> io::Result<()> {
+        let row = self.metadata.and_then(|table| table.row(&point.resource_arn));
+        let first = self.written == 0;
+        self.written += 1;
+        self.bytes += point
+            .backup_size_bytes
+            .and_then(|b| u64::try_from(b).ok())
+            .unwrap_or(0);
+        match self.format {
+            OutputFormat::Json => {
+                write!(out, "{}", if first { "\n  " } else { ",\n  " })?;
+                serde_json::to_writer(out, &object(point, row))?;
+                Ok(())
+            }
+            OutputFormat::Ndjson => {
+                serde_json::to_writer(&mut *out, &object(point, row))?;
+                writeln!(out)
+            }
+            OutputFormat::Csv => {
+                let fields = fields(point);
+                let more = self
+                    .metadata
+                    .map(MetadataTable::columns)
+                    .unwrap_or_default()
+                    .iter();
+                let more = more.map(|name| row.and_then(|r| r.get(name)).unwrap_or_default());
+                csv_line(out, fields.iter().map(String::as_str).chain(more))
+            }
+            OutputFormat::Table => {
+                self.waiting.push(table_row(point, row));
+                if self.waiting.len() == TABLE_ROWS {
+                    self.flush(out)
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let mut header = vec![
+            "RESOURCE TYPE",
+            "CREATED",
+            "SIZE",
+            "STATUS",
+            "RESOURCE",
+            "RECOVERY POINT",
+        ];
+        if self.metadata.is_some() {
+            header.push("METADATA");
+        }
+        let mut shown = table(&header);
+        self.waiting.drain(..).for_each(|row| {
+            shown.add_row(row);
+        });
+        writeln!(out, "{}", shown.trim_fmt())
+    }
+
+    /// Writes what comes after the last point; `count` with `filter`.
+    ///
+    /// # Errors
+    /// If `out` cannot be written.
+    pub fn end(mut self, count: Option<&FilterCount>, out: &mut dyn Write) -> io::Result<()> {
+        match self.format {
+            OutputFormat::Json => {
+                write!(out, "{}]", if self.written == 0 { "" } else { "\n" })?;
+                if let Some(count) = count.filter(|_| self.wrapped) {
+                    write!(out, ", \"summary\": {}}}", summary(count))?;
+                }
+                writeln!(out)
+            }
+            OutputFormat::Ndjson | OutputFormat::Csv => Ok(()),
+            OutputFormat::Table => {
+                if self.written == 0 || !self.waiting.is_empty() {
+                    self.flush(out)?;
+                }
+                if let Some(count) = count {
+                    write_count(count, out)
+                } else {
+                    writeln!(
+                        out,
+                        "\nTotal: {} recovery points, {}",
+                        self.written,
+                        bytes(self.bytes)
+                    )
+                }
+            }
+        }
+    }
+}
+
+fn write_count(count: &FilterCount, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "\nIncluded: {} recovery points, {}",
+        count.included,
+        bytes(count.included_bytes)
+    )?;
+    writeln!(
+        out,
+        "Excluded: {} recovery points, {}",
+        count.excluded,
+        bytes(count.excluded_bytes)
+    )?;
+    if count.no_metadata > 0 {
+        let size = bytes(count.no_metadata_bytes);
+        writeln!(
+            out,
+            "Without metadata: {} recovery points, {size} (excluded)",
+            count.no_metadata
+        )?;
+    }
+    Ok(())
+}
+
+fn summary(count: &FilterCount) -> Value {
+    json!({
+        "included": count.included,
+        "included_bytes": count.included_bytes,
+        "excluded": count.excluded,
+        "excluded_bytes": count.excluded_bytes,
+        "no_metadata": count.no_metadata,
+        "no_metadata_bytes": count.no_metadata_bytes,
+    })
+}
+
+fn csv_line<'a>(out: &mut dyn Write, fields: impl Iterator<Item = &'a str>) -> io::Result<()> {
+    let mut writer = csv::WriterBuilder::new().from_writer(out);
+    writer.write_record(fields).map_err(csv_error)?;
+    writer.flush()
+}
+
+fn date(point: &RecoveryPoint) -> String {
+    point.creation_date.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+fn fields(point: &RecoveryPoint) -> [String; 8] {
+    [
+        point.recovery_point_arn.to_string(),
+        point.backup_vault_name.to_string(),
+        point.resource_arn.to_string(),
+        point.resource_type.clone(),
+        point.status.as_str().to_owned(),
+        date(point),
+        point.backup_size_bytes.map(|b| b.to_string()).unwrap_or_default(),
+        point.is_encrypted.to_string(),
+    ]
+}
+
+fn object(point: &RecoveryPoint, row: Option<Row<'_>>) -> Value {
+    let mut value = serde_json::to_value(point).unwrap_or_default();
+    if let Some(members) = value.as_object_mut() {
+        members.insert("creation_date".to_owned(), Value::String(date(point)));
+        let metadata: Map<String, Value> = row
+            .into_iter()
+            .flat_map(Row::iter)
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("resourceArn"))
+            .map(|(name, value)| (name.to_owned(), Value::from(value)))
+            .collect();
+        members.insert("metadata".to_owned(), Value::Object(metadata));
+    }
+    value
+}
+
+fn table_row(point: &RecoveryPoint, row: Option<Row<'_>>) -> Vec<String> {
+    let size = point.backup_size_bytes.and_then(|b| u64::try_from(b).ok());
+    let mut cells = vec![
+        sanitize(&point.resource_type).into_owned(),
+        point.creation_date.to_rfc3339_opts(SecondsFormat::Secs, true),
+        size.map_or_else(|| "-".to_owned(), bytes),
+        sanitize(point.status.as_str()).into_owned(),
+        sanitize(point.resource_arn.as_str()).into_owned(),
+        sanitize(point.recovery_point_arn.as_str()).into_owned(),
+    ];
+    if let Some(row) = row {
+        let pairs = row
+            .iter()
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("resourceArn"));
+        let text: Vec<String> = pairs.map(|(name, value)| format!("{name}={value}")).collect();
+        cells.push(sanitize(&text.join(" ")).into_owned());
+    }
+    cells
+}

@@ -1,0 +1,32 @@
+//! What the operator sees: listings on stdout, progress on stderr, the summary in a file.
+
+mod console;
+mod listing;
+mod plan;
+mod progress;
+mod summary;
+mod text;
+mod verification;
+
+use clap::ValueEnum;
+
+pub use console::{Console, ConsoleWriter};
+pub use listing::{FilterCount, PointRows, vaults};
+pub use plan::{PlannedVault, plan};
+pub use progress::{ProgressMode, ProgressReporter};
+pub use summary::{FailureGroup, Summary, SummaryFailure, VaultSummary};
+pub use text::{bytes, duration, sanitize};
+pub use verification::{missing_csv, verification};
+
+/// `--output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Table,
+    /// One JSON document.
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+    /// Comma-separated values with a header.
+    Csv,
+}

@@ -1,0 +1,290 @@
+//! Progress of a copy run: a bar on a terminal, plain lines or JSON elsewhere.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::console::Console;
+use super::text::{duration, sanitize};
+use crate::copy::event::{CopyEvent, CopyEventKind, RunStats};
+
+/// The rate is that of this much time past.
+const RATE_WINDOW: Duration = Duration::from_mins(10);
+/// Points between milestone lines.
+const MILESTONE: usize = 100;
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressMode {
+    /// A bar that is redrawn.
+    Bar,
+    /// A line now and then.
+    Plain,
+    /// A JSON object a line.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// Shows the events of a run.
+#[derive(Debug)]
+pub struct ProgressReporter {
+    console: Console,
+    mode: ProgressMode,
+    interval: Duration,
+    bar: Option<ProgressBar>,
+    samples: VecDeque<(Duration, usize)>,
+    shown_at: Option<Duration>,
+    milestone: usize,
+    latest: Option<CopyEvent>,
+    printed: Option<RunStats>,
+}
+
+impl ProgressReporter {
+    /// A reporter that repeats its line, or redraws its figures, every `interval`.
+    pub fn new(console: Console, mode: ProgressMode, interval: Duration) -> Self {
+        Self {
+            console,
+            mode,
+            interval,
+            bar: None,
+            samples: VecDeque::new(),
+            shown_at: None,
+            milestone: 0,
+            latest: None,
+            printed: None,
+        }
+    }
+
+    /// Takes in what happened.
+    pub fn event(&mut self, event: &CopyEvent) {
+        self.sample(event);
+        let done = event.stats.done();
+        match &event.kind {
+            CopyEventKind::RunStarted { resumed } => {
+                self.milestone = done / MILESTONE;
+                if self.mode != ProgressMode::None && self.mode != ProgressMode::Json {
+                    let text = if *resumed {
+                        "Resuming copy operation..."
+                    } else {
+                        "Starting copy operation..."
+                    };
+                    self.console.line(text);
+                }
+                self.begin_bar(event);
+            }
+            CopyEventKind::ItemFailed {
+                recovery_point_arn,
+                failure,
+            } => tracing::error!(
+                error_code = failure.error_code,
+                "Failed to copy recovery point {recovery_point_arn}: {}",
+                failure.message
+            ),
+            CopyEventKind::ItemRequeued {
+                recovery_point_arn,
+                reason,
+            } => {
+                tracing::debug!("{recovery_point_arn} goes back to the queue: {reason}");
+            }
+            CopyEventKind::CopyJobStarted {
+                recovery_point_arn,
+                copy_job_id,
+                adopted,
+            } => {
+                let what = if *adopted { "found" } else { "started" };
+                tracing::debug!("{what} copy job {copy_job_id} of {recovery_point_arn}");
+            }
+            CopyEventKind::ItemCompleted { recovery_point_arn } => {
+                tracing::debug!("copied {recovery_point_arn}");
+            }
+            CopyEventKind::QuotaReached { in_flight } => {
+                tracing::debug!("AWS takes no more copy jobs for now; {in_flight} are in flight");
+            }
+            CopyEventKind::StopRequested { reason } => {
+                let left = event.stats.in_progress;
+                tracing::warn!(
+                    "{}: stopping gracefully; {left} copy jobs go on in AWS",
+                    first_upper(reason.describe())
+                );
+            }
+            CopyEventKind::Tick => {}
+            CopyEventKind::RunFinished => return self.finish(event),
+        }
+        self.show(event, done);
+        self.latest = Some(event.clone());
+    }
+
+    /// Shows the latest figures at once, on demand.
+    pub fn show_now(&self) {
+        if let Some(event) = &self.latest {
+            self.console.line(&self.line(event));
+        }
+    }
+
+    fn sample(&mut self, event: &CopyEvent) {
+        let now = event.elapsed;
+        if self
+            .samples
+            .back()
+            .is_none_or(|(at, _)| now >= *at + Duration::from_millis(200))
+        {
+            self.samples.push_back((now, event.stats.completed_this_run));
+        }
+        while self.samples.len() > 2
+            && self
+                .samples
+                .front()
+                .is_some_and(|(at, _)| *at + RATE_WINDOW < now)
+        {
+            self.samples.pop_front();
+        }
+    }
+
+    /// Points an hour, once there is something to tell it from.
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    fn rate(&self, event: &CopyEvent) -> Option<f64> {
+        let (from, before) = *self.samples.front()?;
+        let time = event.elapsed.saturating_sub(from).as_secs_f64();
+        let copied = event.stats.completed_this_run.saturating_sub(before);
+        (time > 0.5 && copied > 0).then(|| copied as f64 / time * 3600.0)
+    }
+
+    fn figures(&self, event: &CopyEvent) -> (String, String) {
+        let stats = &event.stats;
+        let skipped = if stats.skipped > 0 {
+            format!(" | Skipped: {}", stats.skipped)
+        } else {
+            String::new()
+        };
+        let counts = format!(
+            "Completed: {} | Failed: {}{skipped} | In Progress: {}",
+            stats.completed, stats.failed, stats.in_progress
+        );
+        let mut pace = match self.rate(event) {
+            None => "Rate: - | ETA: -".to_owned(),
+            Some(rate) => {
+                #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+                let left = (stats.total - stats.done()) as f64 / rate * 3600.0;
+                let eta = Duration::try_from_secs_f64(left).map_or_else(|_| "-".to_owned(), duration);
+                format!("Rate: {rate:.0} items/hour | ETA: {eta}")
+            }
+        };
+        if let Some(left) = event.time_left {
+            pace.push_str(" | Time left: ");
+            pace.push_str(&duration(left));
+        }
+        (counts, pace)
+    }
+
+    fn line(&self, event: &CopyEvent) -> String {
+        let (counts, pace) = self.figures(event);
+        let (done, total) = (event.stats.done(), event.stats.total);
+        format!(
+            "Progress: {}% ({done}/{total}) | {counts} | {pace}",
+            percent(&event.stats)
+        )
+    }
+
+    fn begin_bar(&mut self, event: &CopyEvent) {
+        if self.mode != ProgressMode::Bar {
+            return;
+        }
+        let names: Vec<_> = event
+            .vaults
+            .iter()
+            .map(|v| sanitize(v.as_str()).into_owned())
+            .collect();
+        let vaults = if names.len() > 1 {
+            format!("\n  Vaults: {}", names.join(", "))
+        } else {
+            String::new()
+        };
+        let template =
+            format!("Progress: [{{bar:32}}] {{percent}}% ({{pos}}/{{len}})\n  {{prefix}}\n  {{msg}}{vaults}");
+        let bar = ProgressBar::new(event.stats.total as u64);
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style.progress_chars("█▌ "));
+        }
+        self.bar = Some(self.console.bars().add(bar));
+    }
+
+    fn show(&mut self, event: &CopyEvent, done: usize) {
+        let due = self.shown_at.is_none_or(|at| event.elapsed >= at + self.interval);
+        let milestone = done / MILESTONE > self.milestone;
+        self.milestone = self.milestone.max(done / MILESTONE);
+        match self.mode {
+            ProgressMode::None => {}
+            ProgressMode::Bar => {
+                if let Some(bar) = &self.bar {
+                    bar.set_position(done as u64);
+                    let (counts, pace) = self.figures(event);
+                    bar.set_prefix(counts);
+                    // Rate and estimate change slowly; redrawn with every point they could not be read.
+                    if due || bar.message().is_empty() {
+                        bar.set_message(pace);
+                        self.shown_at = Some(event.elapsed);
+                    }
+                }
+                if milestone {
+                    tracing::info!("{done} of {} items processed", event.stats.total);
+                }
+            }
+            ProgressMode::Plain | ProgressMode::Json => {
+                if due || milestone {
+                    self.shown_at = Some(event.elapsed);
+                    self.print(event, "progress");
+                    self.printed = Some(event.stats);
+                }
+            }
+        }
+    }
+
+    fn print(&self, event: &CopyEvent, kind: &str) {
+        if self.mode == ProgressMode::Plain {
+            self.console.line(&self.line(event));
+            return;
+        }
+        let stats = &event.stats;
+        let object = json!({
+            "event": kind,
+            "timestamp": event.at.to_rfc3339(),
+            "elapsed_seconds": event.elapsed.as_secs_f64(),
+            "total_items": stats.total,
+            "completed": stats.completed,
+            "failed": stats.failed,
+            "skipped": stats.skipped,
+            "in_progress": stats.in_progress,
+            "pending": stats.pending,
+            "rate_per_hour": self.rate(event),
+        });
+        self.console.line(&object.to_string());
+    }
+
+    fn finish(&mut self, event: &CopyEvent) {
+        if let Some(bar) = self.bar.take() {
+            bar.set_position(event.stats.done() as u64);
+            let (counts, pace) = self.figures(event);
+            bar.set_prefix(counts);
+            bar.set_message(pace);
+            bar.abandon();
+        } else if self.mode == ProgressMode::Json
+            || (self.mode == ProgressMode::Plain && self.printed != Some(event.stats))
+        {
+            self.print(event, "finished");
+        }
+    }
+}
+
+fn percent(stats: &RunStats) -> usize {
+    (stats.done() * 100).checked_div(stats.total).unwrap_or(100)
+}
+
+fn first_upper(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}

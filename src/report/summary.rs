@@ -1,0 +1,185 @@
+//! The summary of a run, as a JSON file and as closing lines. `docs/output.md` describes the members.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::console::Console;
+use super::text::bytes;
+
+/// A point that was not copied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SummaryFailure {
+    /// The point.
+    pub recovery_point_arn: String,
+    /// AWS's text.
+    pub error_message: String,
+    /// When.
+    pub timestamp: String,
+    /// AWS's code.
+    pub error_code: String,
+    /// What it means, as a stable name.
+    pub cause: String,
+}
+
+/// Failures of one cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailureGroup {
+    /// Stable name of the cause.
+    pub cause: String,
+    /// How many.
+    pub count: usize,
+    /// One of their messages.
+    pub sample: String,
+    /// What the operator can do.
+    pub fix: String,
+}
+
+/// One vault's part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VaultSummary {
+    /// Source vault.
+    pub backup_vault_name: String,
+    /// Destination vault.
+    pub destination_backup_vault_arn: String,
+    /// The vault's state file.
+    pub state_file: String,
+    /// All points.
+    pub total_items: usize,
+    /// Copied.
+    pub completed: usize,
+    /// Not copied.
+    pub failed: usize,
+    /// Passed over.
+    pub skipped: usize,
+    /// Under way.
+    pub in_progress: usize,
+    /// Waiting.
+    pub pending: usize,
+}
+
+/// The summary of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// Version of this form.
+    pub schema_version: u32,
+    /// Name of the run, the same over its resumes.
+    pub run_id: String,
+    /// All points.
+    pub total_items: usize,
+    /// Copied, by this and earlier processes of the run.
+    pub completed: usize,
+    /// Not copied.
+    pub failed: usize,
+    /// Needed no copy, or could have none.
+    pub skipped: usize,
+    /// Jobs that go on in AWS.
+    pub in_progress: usize,
+    /// Not started.
+    pub pending: usize,
+    /// Time that this process took.
+    pub duration_seconds: f64,
+    /// The same for people.
+    pub duration_formatted: String,
+    /// When this process began.
+    pub start_time: String,
+    /// When it ended.
+    pub end_time: String,
+    /// `completed` of those that needed a copy, in percent.
+    pub success_rate: f64,
+    /// Points that this process copied, for an hour.
+    pub throughput_per_hour: f64,
+    /// Every point that was not copied.
+    pub failures: Vec<SummaryFailure>,
+    /// The same, by cause.
+    pub failure_groups: Vec<FailureGroup>,
+    /// Points passed over, by reason.
+    pub skipped_by_reason: BTreeMap<String, usize>,
+    /// Bytes of the copied points, where AWS gives sizes.
+    pub bytes_completed: u64,
+    /// Requests sent, by operation.
+    pub calls: BTreeMap<&'static str, u64>,
+    /// Requests that were repeated.
+    pub retries: u64,
+    /// Answers by which AWS asked for fewer requests.
+    pub throttles: u64,
+    /// Each vault's part.
+    pub vaults: Vec<VaultSummary>,
+    /// Why the run stopped before its end, if it did.
+    pub stop_reason: Option<String>,
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// What to run to go on, if anything is left.
+    pub resume_command: Option<String>,
+}
+
+impl Summary {
+    /// Writes the summary, whole or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut file = tempfile::Builder::new()
+            .prefix(".summary-")
+            .tempfile_in(directory)?;
+        serde_json::to_writer_pretty(&mut file, self)?;
+        file.write_all(b"\n")?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// The closing lines.
+    pub fn show(&self, console: &Console, quiet: bool) {
+        if !quiet {
+            console.line(&format!("Total: {} items", self.total_items));
+            console.line(&format!(
+                "  Completed: {} ({})",
+                self.completed,
+                bytes(self.bytes_completed)
+            ));
+            console.line(&format!("  Failed: {}", self.failed));
+            if self.skipped > 0 {
+                let reasons: Vec<String> = self
+                    .skipped_by_reason
+                    .iter()
+                    .map(|(reason, n)| format!("{n} {reason}"))
+                    .collect();
+                console.line(&format!("  Skipped: {} ({})", self.skipped, reasons.join(", ")));
+            }
+            if self.pending + self.in_progress > 0 {
+                console.line(&format!(
+                    "  Left: {} waiting, {} running in AWS",
+                    self.pending, self.in_progress
+                ));
+            }
+            console.line(&format!("  Success Rate: {}%", self.success_rate));
+            console.line(&format!("  Duration: {}", self.duration_formatted));
+        }
+        for group in &self.failure_groups {
+            console.line(&format!(
+                "{} failed: {} ({})",
+                group.count, group.sample, group.cause
+            ));
+            console.line(&format!("  Help: {}", group.fix));
+        }
+        if quiet {
+            console.line(&format!(
+                "{} completed, {} failed, {} skipped, {} left",
+                self.completed,
+                self.failed,
+                self.skipped,
+                self.pending + self.in_progress
+            ));
+        }
+        if let Some(command) = &self.resume_command {
+            console.line(&format!("To go on, run:\n  {command}"));
+        }
+    }
+}
