@@ -23,8 +23,8 @@ use crate::error::AppError;
 use crate::report::{ProgressMode, ProgressReporter, VaultSummary};
 use crate::state::{Store, location};
 
-/// How long AWS may take to list a copy job that it has accepted.
-const LIST_GRACE: Duration = Duration::from_mins(1);
+/// How long AWS may take to list a copy job that it has accepted: two polls, within these bounds.
+const LIST_GRACE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 /// Time between looks at the clock by the display.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -154,10 +154,11 @@ fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> Driv
         Some(MaxInFlight::Fixed(n)) => Window::fixed(n),
         Some(MaxInFlight::Auto) => Window::adaptive(workers),
     };
+    let poll_interval = Duration::from_secs_f64(args.poll_interval);
     let role = IamRoleArn::default_for(source.region(), &args.source.source_account);
     DriverSettings {
         workers,
-        poll_interval: Duration::from_secs_f64(args.poll_interval),
+        poll_interval,
         limits: Limits {
             window,
             per_resource: usize::from(args.max_in_flight_per_resource),
@@ -172,7 +173,7 @@ fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> Driv
         }),
         drain: Duration::from_secs_f64(args.drain_minutes * 60.0),
         tick: TICK,
-        list_grace: LIST_GRACE,
+        list_grace: (poll_interval * 2).clamp(LIST_GRACE.0, LIST_GRACE.1),
         resumed,
     }
 }
