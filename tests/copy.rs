@@ -264,3 +264,36 @@ fn secrets_are_never_logged() {
         assert!(!text.contains("simulated-secret") && !text.contains("SIMTOKEN") && !text.contains("CANARY"));
     }
 }
+
+#[test]
+fn a_locked_vault_with_another_range_is_refused_before_anything_starts() {
+    let rig = Rig::new("--vault v1=4 --job-seconds 0.05 --seed-file seed.json");
+    let seed = format!("{}/seed.json", rig.home.path().display());
+    let rig = Rig {
+        sim: rig
+            .sim
+            .iter()
+            .map(|o| if o == "seed.json" { seed.clone() } else { o.clone() })
+            .collect(),
+        ..rig
+    };
+    rig.write(
+        "seed.json",
+        r#"{"vaults": [{"Account": "987654321098", "BackupVaultName": "v1", "Locked": true, "MinRetentionDays": 7, "MaxRetentionDays": 100}]}"#,
+    );
+    let done = rig.run(&copy("--vault v1"));
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(
+        done.stderr
+            .contains("takes retentions of 7 to 100 days, and 4 recovery points"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(
+        done.calls("StartCopyJob") + done.calls("PutBackupVaultAccessPolicy"),
+        0
+    );
+    let done = rig.run(&copy("--vault v1 --retention days=30"));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    done.assert_copied_once(4);
+}

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 
 pub use console::{Console, ConsoleWriter};
 pub use listing::{FilterCount, PointRows, vaults};
-pub use plan::{PlannedVault, plan};
+pub use plan::{ASSUMED_JOB_TIME, Pace, PlannedVault, plan};
 pub use progress::{ProgressMode, ProgressReporter};
 pub use summary::{FailureGroup, Summary, SummaryFailure, VaultSummary};
 pub use text::{bytes, duration, sanitize};

@@ -223,7 +223,7 @@ impl ProgressReporter {
                     let (counts, pace) = self.figures(event);
                     bar.set_prefix(counts);
                     // Rate and estimate change slowly; redrawn with every point they could not be read.
-                    if due || bar.message().is_empty() {
+                    if due || bar.message().is_empty() || bar.message().starts_with("Rate: -") {
                         bar.set_message(pace);
                         self.shown_at = Some(event.elapsed);
                     }
@@ -265,11 +265,9 @@ impl ProgressReporter {
 
     fn finish(&mut self, event: &CopyEvent) {
         if let Some(bar) = self.bar.take() {
-            bar.set_position(event.stats.done() as u64);
-            let (counts, pace) = self.figures(event);
-            bar.set_prefix(counts);
-            bar.set_message(pace);
-            bar.abandon();
+            // A bar that stays would be torn by the lines that follow.
+            bar.finish_and_clear();
+            self.console.line(&self.line(event));
         } else if self.mode == ProgressMode::Json
             || (self.mode == ProgressMode::Plain && self.printed != Some(event.stats))
         {

@@ -18,6 +18,7 @@ use prepare::{Clients, Preparation, PreparedVault};
 use super::Session;
 use super::args::CopyArgs;
 use super::connection::Connections;
+use super::copy_args::MaxInFlight;
 use super::output::to_stdout;
 use super::selection::Selection;
 use crate::copy::event::RunStats;
@@ -25,7 +26,7 @@ use crate::copy::plan::PlanTally;
 use crate::copy::run::RunEnd;
 use crate::copy::stop::StopSource;
 use crate::error::{AppError, Outcome, code};
-use crate::report::{self, OutputFormat, PlannedVault, Summary, bytes};
+use crate::report::{self, OutputFormat, Pace, PlannedVault, Summary, bytes};
 
 /// One `copy`, from its options to its end.
 #[derive(Debug)]
@@ -132,7 +133,7 @@ impl CopyCommand {
         let plan: Vec<PlannedVault> = vaults.iter().map(PreparedVault::planned).collect();
         if args.dry_run {
             let format = args.output.unwrap_or(OutputFormat::Table);
-            to_stdout(|out| report::plan(&plan, &preparation.selection_text(), format, out))?;
+            to_stdout(|out| report::plan(&plan, &preparation.selection_text(), self.pace(), format, out))?;
             return Ok(Outcome::Done);
         }
         tokio::select! {
@@ -142,6 +143,18 @@ impl CopyCommand {
             _ = stopped.wait_for(Option::is_some) => return Err(AppError::InterruptedEarly),
         }
         self.copy(&clients, &connections, vaults, &stop).await
+    }
+
+    /// What the settings make of a plan.
+    fn pace(&self) -> Pace {
+        let in_flight = match self.args.max_in_flight {
+            Some(MaxInFlight::Fixed(n)) => n,
+            None | Some(MaxInFlight::Auto) => usize::from(self.args.workers),
+        };
+        Pace {
+            in_flight,
+            poll_interval: Duration::from_secs_f64(self.args.poll_interval),
+        }
     }
 
     /// Shows the plan in short and, on a terminal, asks.
@@ -154,7 +167,7 @@ impl CopyCommand {
         let console = &self.session.console;
         if !self.session.global.quiet {
             let mut text = Vec::new();
-            report::plan(plan, "all", OutputFormat::Table, &mut text)
+            report::plan(plan, "all", self.pace(), OutputFormat::Table, &mut text)
                 .map_err(|error| AppError::io("show the plan", error))?;
             console.line(String::from_utf8_lossy(&text).trim_end());
         }

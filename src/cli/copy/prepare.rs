@@ -1,6 +1,7 @@
 //! Everything before the first copy job: what is there, what is to be done, and where it is kept.
 //! Nothing is changed here.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
@@ -8,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::state_file::{self, Opened};
 use crate::aws::vault_access::{self, VaultSetup};
-use crate::aws::{BackupClient, custom_endpoint};
+use crate::aws::{BackupClient, BackupVault, custom_endpoint};
 use crate::cli::args::CopyArgs;
 use crate::cli::connection::Connections;
 use crate::cli::selection::Selection;
@@ -19,7 +20,7 @@ use crate::copy::reconcile;
 use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint};
 use crate::error::AppError;
 use crate::report::PlannedVault;
-use crate::state::{Endpoint, Item, Items, RunHeader};
+use crate::state::{Endpoint, Item, ItemState, Items, RunHeader};
 
 /// The two accounts. The destination's may be missing if its vault is said to be ready.
 #[derive(Debug)]
@@ -67,8 +68,21 @@ impl PreparedVault {
             destination_arn: self.header.destination_vault_arn.to_string(),
             setup,
             tally: PlanTally::of(self.items()),
+            longest_queue: longest_queue(self.items()),
         }
     }
+}
+
+/// Points of the resource that has most: AWS copies them one after the other.
+fn longest_queue(items: &Items) -> usize {
+    let mut queues: HashMap<&str, usize> = HashMap::new();
+    for item in items
+        .iter()
+        .filter(|item| matches!(item.state, ItemState::Pending))
+    {
+        *queues.entry(item.resource_arn.as_str()).or_default() += 1;
+    }
+    queues.into_values().max().unwrap_or(0)
 }
 
 /// Reads everything and plans.
@@ -106,10 +120,12 @@ impl Preparation<'_> {
         let vault = source_vault::require(&clients.source, name).await?;
         let dest_vault = self.args.dest.dest_vault.clone().unwrap_or_else(|| name.clone());
         let header = self.header(name, &dest_vault);
+        let mut lock_of = None;
         let setup = match &clients.destination {
             Some(client) if !self.args.skip_dest_setup => {
                 let setup =
                     vault_access::inspect(client, &dest_vault, &self.args.source.source_account).await?;
+                lock_of.clone_from(&setup.vault);
                 setup.is_needed().then_some(setup)
             }
             _ => None,
@@ -151,6 +167,9 @@ impl Preparation<'_> {
             items,
         };
         self.require_key(&prepared)?;
+        if let Some(vault) = lock_of {
+            self.require_lock_range(&vault, prepared.items())?;
+        }
         Ok(prepared)
     }
 
@@ -272,5 +291,42 @@ impl Preparation<'_> {
             ),
             "name a customer managed KMS key of the destination account with --dest-kms-key-arn",
         ))
+    }
+
+    /// A locked vault refuses retentions outside of its range, one job after the other.
+    fn require_lock_range(&self, vault: &BackupVault, items: &Items) -> Result<(), AppError> {
+        if !vault.locked || self.args.try_all {
+            return Ok(());
+        }
+        let is_outside = |item: &&Item| {
+            let sent = self.args.retention.lifecycle(item.lifecycle.as_ref());
+            // What is not sent is the source's.
+            let sent = sent.or_else(|| item.lifecycle.clone()).unwrap_or_default();
+            let days = sent.delete_after_days.filter(|days| *days > 0);
+            vault
+                .min_retention_days
+                .is_some_and(|min| days.is_some_and(|d| d < min))
+                || vault
+                    .max_retention_days
+                    .is_some_and(|max| days.is_none_or(|d| d > max))
+        };
+        let waiting = items
+            .iter()
+            .filter(|item| matches!(item.state, ItemState::Pending));
+        match waiting.filter(is_outside).count() {
+            0 => Ok(()),
+            count => Err(AppError::usage(
+                format!(
+                    "the lock of the destination vault {} takes retentions of {} to {} days, and {count} recovery \
+                     points would have another",
+                    vault.name,
+                    vault.min_retention_days.unwrap_or(1),
+                    vault
+                        .max_retention_days
+                        .map_or_else(|| "any number of".to_owned(), |d| d.to_string()),
+                ),
+                "choose a --retention within that range, or --try-all to let AWS decide",
+            )),
+        }
     }
 }
