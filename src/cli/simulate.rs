@@ -229,16 +229,20 @@ fn options(args: &SimulateArgs, region: Region) -> Options {
     }
 }
 
-/// One profile for each account, as operators have them.
+/// One profile for each account, as operators have them. The session name is new each time: the aws
+/// command line tool keeps credentials of roles on disk, and those of another simulator are no good.
 fn write_config(directory: &Path, args: &SimulateArgs, region: &Region) -> Result<(), SimulateError> {
     let key = access_key(&args.source_account);
     let keys =
         format!("aws_access_key_id = {key}\naws_secret_access_key = simulated-secret\nregion = {region}\n");
     let config = format!(
         "[default]\n{keys}\n[profile source]\n{keys}\n[profile destination]\n\
-         role_arn = arn:{}:iam::{}:role/Migration\nsource_profile = source\nregion = {region}\n",
+         role_arn = arn:{}:iam::{}:role/SimulatedMigration\nsource_profile = source\nregion = {region}\n\
+         role_session_name = simulated-{}-{}\n",
         region.partition(),
-        args.dest_account
+        args.dest_account,
+        std::process::id(),
+        chrono::Utc::now().timestamp()
     );
     for (name, text) in [("config", config.as_str()), ("credentials", "")] {
         let path = directory.join(name);
