@@ -192,3 +192,20 @@ fn two_at_once_on_one_state_are_refused() {
     assert!(done.stderr.contains("is in use by process"), "{}", done.stderr);
     done.assert_copied_once(30);
 }
+
+#[test]
+fn a_summary_that_cannot_be_written_does_not_hide_that_work_is_left() {
+    let rig = Rig::new("--vault v1=60 --job-seconds 0.3-0.6");
+    let done = rig.run(&format!(
+        "set -m; {}",
+        interrupted("INT", 1.0, "--summary-output none/s.json")
+    ));
+    assert_eq!(done.stdout, "2\n", "{}", done.stderr);
+    assert!(
+        done.stderr.contains("write the summary none/s.json"),
+        "{}",
+        done.stderr
+    );
+    let done = Rig::new("--vault v1=2 --job-seconds 0.05").run(&copy("--summary-output none/s.json"));
+    assert_eq!(done.code, 1, "{}", done.stderr);
+}

@@ -223,8 +223,15 @@ impl CopyCommand {
             vaults: ended.vaults,
         };
         let exit_code = code(&Ok(outcome));
-        self.close(&closing::summary(closing, &ended.end, exit_code))?;
-        Ok(outcome)
+        match self.close(&closing::summary(closing, &ended.end, exit_code)) {
+            Ok(()) => Ok(outcome),
+            // What the caller has to know first is that work is left.
+            Err(error) if outcome == Outcome::Incomplete => {
+                tracing::error!("{error}");
+                Ok(outcome)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn close(&self, summary: &Summary) -> Result<(), AppError> {
