@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod cli;
 pub mod copy;
+pub mod crash;
 pub mod domain;
 pub mod error;
 pub mod metadata;

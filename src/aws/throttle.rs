@@ -56,12 +56,12 @@ impl StartPacer {
     }
 
     /// One is sent.
-    pub fn started(&mut self, _now: Duration) {
+    pub fn started(&mut self) {
         self.tokens -= 1.0;
     }
 
     /// AWS took one.
-    pub fn on_success(&mut self, _now: Duration) {
+    pub fn on_success(&mut self) {
         let step = if self.throttled_at.is_none() {
             1.0
         } else {
@@ -105,11 +105,11 @@ mod tests {
             bucket = (bucket + now.checked_sub(at).unwrap().as_secs_f64() * limit).min(limit);
             at = now;
             while pacer.may_start(now) {
-                pacer.started(now);
+                pacer.started();
                 if bucket >= 1.0 {
                     bucket -= 1.0;
                     taken += 1;
-                    pacer.on_success(now);
+                    pacer.on_success();
                 } else {
                     refused += 1;
                     pacer.on_throttled(now);
@@ -140,7 +140,7 @@ mod tests {
             let mut now = Duration::ZERO;
             for (ms, throttled) in events {
                 now += Duration::from_millis(ms);
-                if throttled { pacer.on_throttled(now) } else { pacer.on_success(now) }
+                if throttled { pacer.on_throttled(now) } else { pacer.on_success() }
                 prop_assert!((LEAST_RATE..=MOST_RATE).contains(&pacer.rate()));
                 let wait = pacer.next_start(now).map_or(Duration::ZERO, |at| at.checked_sub(now).unwrap());
                 prop_assert!(wait <= Duration::from_secs(3));

@@ -83,6 +83,9 @@ pub struct CopyArgs {
     /// Seconds between looks at the state of copy jobs; fractions are allowed
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_POLL_INTERVAL", value_name = "SECONDS", default_value = "30", value_parser = parse_positive, help_heading = "Pace")]
     pub poll_interval: f64,
+    /// Seconds after which AWS surely lists a copy job: a start whose answer was lost is looked for after that
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_LIST_GRACE", value_name = "SECONDS", default_value = "120", value_parser = parse_not_negative, help_heading = "Pace")]
+    pub list_grace: f64,
 
     /// Stop after this many minutes (1 or more), with the state saved and exit code 2
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_MAX_RUNTIME_MINUTES", value_name = "MINUTES", value_parser = parse_minutes, help_heading = "Stopping")]

@@ -1,100 +1,83 @@
-//! The loop of a run: the one owner of its state.
+//! The loop of a run: it does what the engine decides, and tells it what came of it.
 //!
-//! Starts and polls are short futures that it launches; the journal is a thread that it feeds.
-//! Every change is journalled before it is acted upon, and a start is journalled, durably, before
-//! it is sent.
+//! Calls are short futures that it launches; journals are threads that it feeds. Whatever is ready is
+//! taken in together, and its records are durable, in one sync for all, before a call is sent.
 
-use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 
-use super::breaker::Breaker;
-use super::durations::JobDurations;
-use super::event::{CopyEvent, CopyEventKind, ItemFailure, RunStats, StopReason};
-use super::failure::FailureCause;
-use super::poller::{Poller, Seen};
-use super::restore::oldest_in_flight;
-use super::run::{DriverSettings, RunEnd, VaultRun};
-use super::scheduler::{ItemId, Scheduler};
-use super::start::{self, StartOutcome};
+use super::call::{self, Answer, Call};
+use super::engine::{Effect, Engine, Moment};
+use super::event::{CopyEvent, CopyEventKind, StopReason};
+use super::poller::{self, Seen};
+use super::run::{DriverSettings, RunEnd, VaultLedger};
+use super::scheduler::ItemId;
 use crate::aws::BackupClient;
-use crate::aws::throttle::StartPacer;
-use crate::domain::{BackupVaultName, CopyJobId, IdempotencyToken, RecoveryPointArn};
-use crate::state::{Counts, Item, ItemState, JournalRecord, StateError};
+use crate::domain::BackupVaultName;
+use crate::state::{JournalHandle, JournalRecord, StateError};
 
 /// Time that calls under way get to end after a stop.
 const STOP_GRACE: Duration = Duration::from_secs(4);
+/// Time in which answers of cancelled calls are still noted.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// Longest wait of the loop when nothing happens.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 type EventSink<'a> = &'a mut (dyn FnMut(&CopyEvent) + Send);
 
 /// The loop's state.
 pub struct Driver<'a> {
-    pub(super) client: BackupClient,
-    pub(super) settings: DriverSettings,
-    pub(super) vaults: &'a mut [VaultRun],
-    pub(super) scheduler: Scheduler,
-    pub(super) pacer: StartPacer,
-    pub(super) poller: Poller,
-    pub(super) breaker: Breaker,
-    pub(super) durations: JobDurations,
-    pub(super) starts: JoinSet<(ItemId, StartOutcome)>,
-    pub(super) polls: JoinSet<Seen>,
-    pub(super) in_flight: HashMap<CopyJobId, (ItemId, Duration)>,
-    pub(super) stop: watch::Receiver<Option<StopReason>>,
-    pub(super) own_stop: Option<StopReason>,
-    pub(super) stopped_at: Option<Duration>,
-    pub(super) began: Instant,
-    pub(super) state_error: Option<StateError>,
-    pub(super) systemic: Option<(FailureCause, String)>,
-    pub(super) completed_before: usize,
-    pub(super) vault_names: Arc<[BackupVaultName]>,
-    pub(super) sink: EventSink<'a>,
+    client: BackupClient,
+    settings: DriverSettings,
+    engine: Engine<'a>,
+    journals: Vec<JournalHandle>,
+    calls: JoinSet<Answer>,
+    items_of_calls: HashMap<Id, ItemId>,
+    polls: JoinSet<Seen>,
+    stop: watch::Receiver<Option<StopReason>>,
+    stopped_at: Option<Duration>,
+    began: Instant,
+    state_error: Option<StateError>,
+    vault_names: Arc<[BackupVaultName]>,
+    sink: EventSink<'a>,
 }
 
 impl std::fmt::Debug for Driver<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Driver")
-            .field("scheduler", &self.scheduler)
+            .field("engine", &self.engine)
             .finish_non_exhaustive()
     }
 }
 
 impl<'a> Driver<'a> {
-    /// A loop over the vaults' items as their ledgers stand.
+    /// A loop over the vaults' items as their ledgers stand; each vault has its journal.
     pub fn new(
         client: BackupClient,
         settings: DriverSettings,
-        vaults: &'a mut [VaultRun],
+        ledgers: &'a mut [VaultLedger],
+        journals: Vec<JournalHandle>,
         stop: watch::Receiver<Option<StopReason>>,
         sink: EventSink<'a>,
     ) -> Self {
-        let poll_since = oldest_in_flight(vaults).unwrap_or_else(Utc::now);
-        let vault_names = vaults.iter().map(|v| v.source_vault.clone()).collect();
-        let completed_before = vaults.iter().map(|v| v.items.counts().completed).sum();
+        let vault_names = ledgers.iter().map(|v| v.source_vault.clone()).collect();
         Self {
-            scheduler: Scheduler::new(settings.limits.clone()),
-            pacer: StartPacer::new(settings.workers),
-            poller: Poller::new(settings.poll_interval, poll_since),
-            breaker: Breaker::default(),
-            durations: JobDurations::default(),
-            starts: JoinSet::new(),
+            engine: Engine::new(settings.policy.clone(), ledgers),
+            journals,
+            calls: JoinSet::new(),
+            items_of_calls: HashMap::new(),
             polls: JoinSet::new(),
-            in_flight: HashMap::new(),
-            own_stop: None,
             stopped_at: None,
             began: Instant::now(),
             state_error: None,
-            systemic: None,
             client,
             settings,
-            vaults,
             stop,
-            completed_before,
             vault_names,
             sink,
         }
@@ -102,34 +85,30 @@ impl<'a> Driver<'a> {
 
     /// Runs until every item has ended or the run has to stop.
     pub async fn run(mut self) -> RunEnd {
-        self.load();
+        self.engine.restore(self.now());
         self.emit(CopyEventKind::RunStarted {
             resumed: self.settings.resumed,
         });
-        let mut poll_timer = tokio::time::interval(self.settings.poll_interval);
+        let mut poll_timer = tokio::time::interval(self.settings.policy.poll_interval);
         poll_timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         poll_timer.reset();
         let mut tick = tokio::time::interval(self.settings.tick);
         tick.reset();
-        while !self.is_over() {
-            self.start_what_can_start().await;
-            self.look_at_clock();
+        loop {
+            self.act().await;
             if self.is_over() {
                 break;
             }
             let wake = self.next_wake();
             tokio::select! {
-                Some(done) = self.starts.join_next(), if !self.starts.is_empty() => {
-                    if let Ok((id, outcome)) = done {
-                        self.start_ended(id, outcome).await;
+                Some(done) = self.calls.join_next_with_id(), if !self.calls.is_empty() => {
+                    self.answered(done);
+                    while let Some(done) = self.calls.try_join_next_with_id() {
+                        self.answered(done);
                     }
                 }
-                Some(seen) = self.polls.join_next(), if !self.polls.is_empty() => {
-                    if let Ok(seen) = seen {
-                        self.poll_ended(seen).await;
-                    }
-                }
-                _ = poll_timer.tick(), if self.polls.is_empty() && !self.in_flight.is_empty() => self.poll(),
+                Some(done) = self.polls.join_next(), if !self.polls.is_empty() => self.polled(done),
+                _ = poll_timer.tick(), if self.polls.is_empty() && !self.engine.in_flight.is_empty() => self.poll(),
                 _ = tick.tick() => self.emit(CopyEventKind::Tick),
                 _ = self.stop.changed() => self.stop_changed(),
                 () = tokio::time::sleep(wake) => {}
@@ -138,247 +117,209 @@ impl<'a> Driver<'a> {
         self.end().await
     }
 
-    pub(super) fn now(&self) -> Duration {
-        self.began.elapsed()
-    }
-
-    pub(super) fn stop_reason(&self) -> Option<StopReason> {
-        (*self.stop.borrow()).max(self.own_stop)
-    }
-
-    async fn start_what_can_start(&mut self) {
-        if self.stop_reason().is_some() {
-            return;
+    fn now(&self) -> Moment {
+        Moment {
+            elapsed: self.began.elapsed(),
+            date: Utc::now(),
         }
+    }
+
+    /// Has the engine decide, and does what it decided.
+    async fn act(&mut self) {
+        self.look_at_clock();
         let now = self.now();
-        if let Some(limit) = self.settings.runtime_limit
-            && limit.too_late_to_start(now, self.durations.p90())
-        {
-            return;
-        }
-        let mut chosen: Vec<ItemId> = Vec::new();
-        while self.starts.len() + chosen.len() < self.settings.workers && self.pacer.may_start(now) {
-            let Some(id) = self.scheduler.take_start(now) else {
+        let free = self.settings.policy.workers.saturating_sub(self.calls.len());
+        let limit = self.settings.runtime_limit;
+        let p90 = self.engine.durations.p90();
+        let may_start = limit.is_none_or(|limit| !limit.too_late_to_start(now.elapsed, p90));
+        self.engine.act(now, free, may_start);
+        self.perform().await;
+    }
+
+    /// Journals first, then sends and tells, until nothing is left to do.
+    async fn perform(&mut self) {
+        loop {
+            let effects = self.engine.take_effects();
+            if effects.is_empty() {
                 break;
-            };
-            self.pacer.started(now);
-            chosen.push(id);
-        }
-        let mut by_vault: HashMap<u16, Vec<JournalRecord>> = HashMap::new();
-        for id in &chosen {
-            if let Some((run, item)) = self.item(*id) {
-                let attempt = item.attempt + 1;
-                let record = JournalRecord::StartIntended {
-                    recovery_point_arn: item.recovery_point_arn.clone(),
-                    attempt,
-                    idempotency_token: IdempotencyToken::for_attempt(
-                        &item.recovery_point_arn,
-                        &run.destination_vault_arn,
-                        attempt,
-                    ),
-                };
-                by_vault.entry(id.vault).or_default().push(record);
+            }
+            let mut records: BTreeMap<u16, Vec<JournalRecord>> = BTreeMap::new();
+            let mut rest = Vec::new();
+            for effect in effects {
+                match effect {
+                    Effect::Journal { vault, record } => records.entry(vault).or_default().push(record),
+                    other => rest.push(other),
+                }
+            }
+            for (vault, records) in records {
+                self.write(vault, records).await;
+            }
+            for effect in rest {
+                match effect {
+                    Effect::Call(call) if self.state_error.is_none() => self.send(call),
+                    // What could not be written down must not be done.
+                    Effect::Call(_) | Effect::Journal { .. } => {}
+                    Effect::Emit(kind) => self.emit(kind),
+                }
             }
         }
-        for (vault, records) in by_vault {
-            if self.write(vault, records).await.is_break() {
-                return;
-            }
-        }
-        for id in chosen {
-            if let Some((run, item)) = self.item(id) {
-                let start = self.request(id, run, item, false);
-                self.starts.spawn(start::run(self.client.clone(), start));
-            }
-        }
-    }
-
-    pub(super) fn item(&self, id: ItemId) -> Option<(&VaultRun, &Item)> {
-        let run = self.vaults.get(usize::from(id.vault))?;
-        Some((run, run.items.item(id.index)?))
-    }
-
-    pub(super) fn arn(&self, id: ItemId) -> Option<RecoveryPointArn> {
-        self.item(id).map(|(_, item)| item.recovery_point_arn.clone())
-    }
-
-    /// Journals, waits until it is durable, then applies. Breaks when the state cannot be written:
-    /// nothing may be started any more.
-    pub(super) async fn write(&mut self, vault: u16, records: Vec<JournalRecord>) -> ControlFlow<()> {
-        let Some(run) = self.vaults.get_mut(usize::from(vault)) else {
-            return ControlFlow::Break(());
-        };
-        // The facts count in memory even if they cannot be written: the closing snapshot may work.
-        let mut result = Ok(());
-        for record in &records {
-            if let Err(error) = run.items.apply(record) {
-                result = Err(StateError::from(error));
-            }
-        }
-        let result = match result {
-            Ok(()) => run.journal.append(records).await,
-            error => error,
-        };
-        match result {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                tracing::error!(%error, "cannot write the state; no more copy jobs are started");
-                self.state_error.get_or_insert(error);
-                self.raise(StopReason::StateUnwritable);
-                ControlFlow::Break(())
-            }
-        }
-    }
-
-    pub(super) fn raise(&mut self, reason: StopReason) {
-        if self.own_stop.is_none_or(|r| reason > r) {
-            self.own_stop = Some(reason);
+        if self.engine.stop().is_some() {
             self.stopped_at.get_or_insert(self.began.elapsed());
-            self.emit(CopyEventKind::StopRequested { reason });
+        }
+    }
+
+    async fn write(&mut self, vault: u16, records: Vec<JournalRecord>) {
+        let Some(journal) = self.journals.get(usize::from(vault)) else {
+            return;
+        };
+        if let Err(error) = journal.append(records).await {
+            tracing::error!(%error, "cannot write the state; no more copy jobs are started");
+            self.state_error.get_or_insert(error);
+            self.engine.raise(StopReason::StateUnwritable);
+        }
+    }
+
+    fn send(&mut self, call: Call) {
+        let id = call.id;
+        let task = self.calls.spawn(call::send(self.client.clone(), call));
+        self.items_of_calls.insert(task.id(), id);
+    }
+
+    fn answered(&mut self, done: Result<(Id, Answer), JoinError>) {
+        match done {
+            Ok((task, answer)) => {
+                self.items_of_calls.remove(&task);
+                let now = self.now();
+                self.engine.answered(answer, now);
+            }
+            Err(error) => {
+                // The item stays where its intent left it, and is settled by --resume.
+                let item = self.items_of_calls.remove(&error.id());
+                let arn = item.and_then(|id| self.engine.arn(id));
+                tracing::error!(
+                    recovery_point = arn.as_ref().map(tracing::field::display),
+                    "a call ended in a fault of this program; please report this"
+                );
+                self.engine.raise(StopReason::Internal);
+            }
+        }
+    }
+
+    fn poll(&mut self) {
+        let poll = self.engine.next_poll(self.now());
+        self.polls.spawn(poller::run(self.client.clone(), poll));
+    }
+
+    fn polled(&mut self, done: Result<Seen, JoinError>) {
+        match done {
+            Ok(seen) => {
+                let now = self.now();
+                if self.engine.poll_ended(seen, now) {
+                    self.poll();
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a poll ended in a fault of this program; please report this");
+                self.engine.raise(StopReason::Internal);
+            }
         }
     }
 
     fn stop_changed(&mut self) {
         let reason = *self.stop.borrow_and_update();
         if let Some(reason) = reason {
-            self.stopped_at.get_or_insert(self.began.elapsed());
-            self.emit(CopyEventKind::StopRequested { reason });
+            self.engine.raise(reason);
         }
     }
 
     fn look_at_clock(&mut self) {
         if let Some(limit) = self.settings.runtime_limit {
-            let now = self.now();
-            let idle = self.in_flight.is_empty() && self.starts.is_empty();
-            let too_late = limit.too_late_to_start(now, self.durations.p90());
-            if limit.left(now).is_zero() || (too_late && idle && self.scheduler.pending() > 0) {
-                self.raise(StopReason::RuntimeLimit);
+            let now = self.now().elapsed;
+            let idle = self.is_idle();
+            let too_late = limit.too_late_to_start(now, self.engine.durations.p90());
+            if limit.left(now).is_zero() || (too_late && idle && !self.engine.is_done()) {
+                self.engine.raise(StopReason::RuntimeLimit);
             }
         }
     }
 
     fn next_wake(&self) -> Duration {
         let now = self.now();
-        let mut wake = Duration::from_secs(1);
+        let mut wake = LONGEST_WAIT;
         let mut sooner = |at: Option<Duration>| {
             if let Some(at) = at {
-                wake = wake.min(at.saturating_sub(now).max(Duration::from_millis(1)));
+                wake = wake.min(at.saturating_sub(now.elapsed).max(Duration::from_millis(1)));
             }
         };
-        let room = self.starts.len() < self.settings.workers;
-        if self.stop_reason().is_none() && self.scheduler.pending() > 0 && room {
-            sooner(self.scheduler.next_wake());
-            sooner(self.pacer.next_start(now));
+        let room = self.calls.len() < self.settings.policy.workers;
+        if self.engine.stop().is_none() && room {
+            sooner(self.engine.next_call(now));
         }
         if let Some(limit) = self.settings.runtime_limit {
-            sooner(Some(now + limit.left(now)));
+            sooner(Some(now.elapsed + limit.left(now.elapsed)));
         }
         wake
     }
 
+    fn is_idle(&self) -> bool {
+        self.calls.is_empty() && self.engine.in_flight.is_empty()
+    }
+
     /// Whether nothing is left to do, or to wait for.
     fn is_over(&self) -> bool {
-        let idle = self.starts.is_empty() && self.in_flight.is_empty();
-        let Some(reason) = self.stop_reason() else {
-            return idle && self.scheduler.pending() == 0 && self.scheduler.in_flight() == 0;
+        let Some(reason) = self.engine.stop() else {
+            return self.calls.is_empty() && self.engine.is_done();
         };
         if reason == StopReason::InterruptedAgain {
             return true;
         }
+        let elapsed = self.began.elapsed();
         let since_stop = self
             .stopped_at
-            .map_or(Duration::ZERO, |at| self.now().saturating_sub(at));
+            .map_or(Duration::ZERO, |at| elapsed.saturating_sub(at));
         let draining = reason == StopReason::Interrupted && since_stop < self.settings.drain;
         if draining {
-            return idle;
+            return self.is_idle();
         }
-        self.starts.is_empty() || since_stop >= STOP_GRACE.max(self.settings.drain)
+        self.calls.is_empty() || since_stop >= STOP_GRACE.max(self.settings.drain)
     }
 
     async fn end(mut self) -> RunEnd {
-        let reason = self.stop_reason();
+        let reason = self.engine.stop();
         if reason.is_some() {
             self.client.cancel();
             // Cancelled calls end at once, and one that was answered is still worth noting.
-            let deadline = tokio::time::Instant::now() + Duration::from_millis(500);
-            while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.starts.join_next()).await {
-                if let Ok((id, StartOutcome::Started { copy_job_id, adopted })) = done {
-                    self.start_ended(id, StartOutcome::Started { copy_job_id, adopted })
-                        .await;
-                }
+            let deadline = tokio::time::Instant::now() + LAST_ANSWERS;
+            while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.calls.join_next_with_id()).await
+            {
+                self.answered(done);
             }
+            self.perform().await;
         }
-        self.starts.abort_all();
+        self.calls.abort_all();
         self.polls.abort_all();
         self.emit(CopyEventKind::RunFinished);
-        let stats = self.stats();
+        let stats = self.engine.stats();
         let work_left = stats.pending + stats.in_progress > 0;
         RunEnd {
             stop: reason.filter(|_| work_left),
-            systemic: self.systemic.take(),
+            systemic: self.engine.systemic.take(),
             state_error: self.state_error.take(),
             stats,
-            failures: self.failures(),
-            elapsed: self.now(),
+            failures: self.engine.failures(),
         }
     }
 
-    fn failures(&self) -> Vec<(RecoveryPointArn, ItemFailure)> {
-        let items = self.vaults.iter().flat_map(|v| v.items.iter());
-        items
-            .filter_map(|item| match &item.state {
-                ItemState::Failed {
-                    error_code,
-                    message,
-                    at,
-                } => {
-                    let cause = match error_code.as_str() {
-                        "CopyJobFailed" => FailureCause::of_status_message(message),
-                        "CopyJobPartial" => FailureCause::Partial,
-                        code => FailureCause::of_refusal(code, message),
-                    };
-                    let failure = ItemFailure {
-                        error_code: error_code.clone(),
-                        message: message.clone(),
-                        cause,
-                        at: *at,
-                    };
-                    Some((item.recovery_point_arn.clone(), failure))
-                }
-                _ => None,
-            })
-            .collect()
-    }
-
-    fn stats(&self) -> RunStats {
-        let mut stats = RunStats::default();
-        for run in self.vaults.iter() {
-            add_counts(&mut stats, &run.items.counts());
-        }
-        stats.completed_this_run = stats.completed - self.completed_before.min(stats.completed);
-        stats
-    }
-
-    pub(super) fn emit(&mut self, kind: CopyEventKind) {
-        let elapsed = self.now();
+    fn emit(&mut self, kind: CopyEventKind) {
+        let now = self.now();
         let event = CopyEvent {
-            at: Utc::now(),
-            elapsed,
-            time_left: self.settings.runtime_limit.map(|limit| limit.left(elapsed)),
-            stats: self.stats(),
+            at: now.date,
+            elapsed: now.elapsed,
+            time_left: self.settings.runtime_limit.map(|limit| limit.left(now.elapsed)),
+            stats: self.engine.stats(),
             vaults: Arc::clone(&self.vault_names),
             kind,
         };
         (self.sink)(&event);
     }
-}
-
-fn add_counts(stats: &mut RunStats, counts: &Counts) {
-    stats.total += counts.total;
-    stats.completed += counts.completed;
-    stats.failed += counts.failed;
-    stats.skipped += counts.skipped;
-    stats.in_progress += counts.starting + counts.in_flight;
-    stats.pending += counts.pending;
-    stats.bytes_completed += counts.bytes_completed;
 }

@@ -48,6 +48,8 @@ pub enum StopReason {
     CredentialsGone,
     /// Every job fails for the same cause, which lies outside the points.
     Systemic,
+    /// A fault of this program.
+    Internal,
     /// State can no longer be written.
     StateUnwritable,
     /// A signal.
@@ -63,6 +65,7 @@ impl StopReason {
             Self::RuntimeLimit => "runtime limit reached",
             Self::CredentialsGone => "credentials expired and were not renewed",
             Self::Systemic => "every copy job fails for the same cause",
+            Self::Internal => "a fault of this program; please report it",
             Self::StateUnwritable => "the state can no longer be written",
             Self::Interrupted | Self::InterruptedAgain => "interrupted by a signal",
         }

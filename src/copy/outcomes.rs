@@ -1,93 +1,143 @@
-//! What the loop does with what it learns: answers to starts, and the ends of copy jobs.
+//! What the run makes of answers: starts that were taken or refused, jobs that ended.
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::driver::Driver;
+use super::call::{Answer, AnswerKind, CallKind};
+use super::engine::{Engine, Moment};
 use super::event::{CopyEventKind, ItemFailure, StopReason};
 use super::failure::{FailureCause, Remedy};
-use super::poller::{self, Seen};
+use super::poller::Seen;
 use super::scheduler::ItemId;
-use super::start::{self, StartOutcome};
-use crate::aws::{ApiError, ErrorClass};
+use crate::aws::{ApiError, ErrorClass, StartedCopyJob};
 use crate::domain::{CopyJob, CopyJobId, CopyJobState};
-use crate::state::JournalRecord;
+use crate::state::{ItemState, JournalRecord};
 
-/// Longest wait for a job to end after AWS refused another.
+/// Longest wait after AWS refused a job for its quota, if none ends meanwhile.
 const QUOTA_WAIT: Duration = Duration::from_mins(1);
 /// Wait before an item is tried again whose start met a passing fault.
 const REQUEUE_DELAY: Duration = Duration::from_secs(5);
+/// Attempts after which AWS's old answers to new tokens make no sense any more.
+const MOST_TOKENS: u32 = 50;
+/// A job that is older than its start by more than this was started in an earlier life.
+const OLDER: TimeDelta = TimeDelta::minutes(5);
 
-impl Driver<'_> {
-    pub(super) async fn start_ended(&mut self, id: ItemId, outcome: StartOutcome) {
-        let now = self.now();
-        let Some(arn) = self.arn(id) else { return };
-        match outcome {
-            StartOutcome::Started { copy_job_id, adopted } => {
-                self.pacer.on_success(now);
-                let record = JournalRecord::Started {
-                    recovery_point_arn: arn.clone(),
-                    copy_job_id: copy_job_id.clone(),
-                    at: Utc::now(),
-                };
-                let _ = self.write(id.vault, vec![record]).await;
-                self.in_flight.insert(copy_job_id.clone(), (id, now));
-                self.poller.watch(copy_job_id.clone(), now);
-                self.emit(CopyEventKind::CopyJobStarted {
-                    recovery_point_arn: arn,
-                    copy_job_id,
-                    adopted,
-                });
+impl Engine<'_> {
+    /// A call was answered.
+    pub(super) fn answered(&mut self, answer: Answer, now: Moment) {
+        let id = answer.id;
+        match answer.kind {
+            AnswerKind::Started(Ok(started)) => self.taken(id, started, now),
+            AnswerKind::Started(Err(error)) if error.in_doubt() => self.doubt(id, &error, now),
+            AnswerKind::Started(Err(error)) if self.doubts.contains_key(&id) => {
+                self.unsent_in_doubt(id, error, now);
             }
-            StartOutcome::Refused(error) => self.refused(id, error).await,
-            StartOutcome::Throttled => {
-                self.pacer.on_throttled(now);
-                self.requeue(id, "throttled", now).await;
-            }
-            StartOutcome::QuotaReached => {
-                let in_flight = self.in_flight.len();
-                self.scheduler
-                    .quota_reached(now + QUOTA_WAIT.min(self.settings.poll_interval * 2));
-                self.requeue(id, "AWS takes no more copy jobs for now", now).await;
-                self.emit(CopyEventKind::QuotaReached { in_flight });
-            }
-            // The next attempt has a number, and so a token, of its own.
-            StartOutcome::TokenUsed => {
-                self.requeue(id, "AWS answered with an earlier, failed job", now)
-                    .await;
-            }
-            StartOutcome::Unavailable(error) => {
-                if error.class == ErrorClass::Credentials {
-                    self.raise(StopReason::CredentialsGone);
-                }
-                self.requeue(id, &error.to_string(), now + REQUEUE_DELAY).await;
-            }
-            // The intent stands in the journal; it is settled again now, or by --resume.
-            StartOutcome::InDoubt => {
-                if self.stop_reason().is_none()
-                    && let Some((run, item)) = self.item(id)
-                {
-                    let start = self.request(id, run, item, true);
-                    self.starts.spawn(start::run(self.client.clone(), start));
-                }
-            }
+            AnswerKind::Started(Err(error)) => self.unsent(id, error, now),
+            AnswerKind::Found(found) => self.looked(id, found, now),
+            AnswerKind::Examined(started, job) => self.examined(id, started, job, now),
         }
     }
 
-    async fn refused(&mut self, id: ItemId, error: ApiError) {
-        let cause = FailureCause::of_refusal(&error.code, &error.message);
-        self.fail(id, error.code.clone(), error.message.clone(), cause)
-            .await;
+    fn taken(&mut self, id: ItemId, started: StartedCopyJob, now: Moment) {
+        self.pacer.on_success();
+        let sent = self.item(id).and_then(|(ledger, item)| match &item.state {
+            ItemState::Starting { since, .. } => Some(since.unwrap_or(ledger.created_at)),
+            _ => None,
+        });
+        let is_old = |at: DateTime<Utc>| sent.is_some_and(|sent| at < sent - OLDER);
+        if started.creation_date.is_some_and(is_old) {
+            self.call(id, CallKind::Examine(started));
+        } else {
+            let created = started.creation_date;
+            self.started(id, started.copy_job_id, created, false, now);
+        }
     }
 
-    async fn requeue(&mut self, id: ItemId, reason: &str, not_before: Duration) {
+    /// AWS answered with a job that was there before. If that one failed, the token was used before
+    /// this state knew of it, and the next attempt has a token of its own.
+    fn examined(&mut self, id: ItemId, started: StartedCopyJob, job: Result<CopyJob, ApiError>, now: Moment) {
+        if !job.is_ok_and(|job| job.state == CopyJobState::Failed) {
+            let created = started.creation_date;
+            self.started(id, started.copy_job_id, created, true, now);
+        } else if self.item(id).is_some_and(|(_, item)| item.attempt >= MOST_TOKENS) {
+            let message = "every idempotency token is answered with an earlier, failed job".to_owned();
+            self.fail(id, "TokenUsed".to_owned(), message, FailureCause::Other, now);
+        } else {
+            self.requeue(id, "AWS answered with an earlier, failed job", now.elapsed);
+        }
+    }
+
+    /// A copy job is under way.
+    pub(super) fn started(
+        &mut self,
+        id: ItemId,
+        copy_job_id: CopyJobId,
+        created: Option<DateTime<Utc>>,
+        adopted: bool,
+        now: Moment,
+    ) {
         let Some(arn) = self.arn(id) else { return };
+        self.doubts.remove(&id);
+        let at = created.unwrap_or(now.date);
+        let record = JournalRecord::Started {
+            recovery_point_arn: arn.clone(),
+            copy_job_id: copy_job_id.clone(),
+            at,
+        };
+        self.record(id.vault, record);
+        self.in_flight.insert(copy_job_id.clone(), (id, now.elapsed));
+        self.poller.watch(copy_job_id.clone(), at, now.elapsed);
+        self.emit(CopyEventKind::CopyJobStarted {
+            recovery_point_arn: arn,
+            copy_job_id,
+            adopted,
+        });
+    }
+
+    /// AWS surely did nothing.
+    fn unsent(&mut self, id: ItemId, error: ApiError, now: Moment) {
+        match error.class {
+            ErrorClass::Throttling => {
+                self.pacer.on_throttled(now.elapsed);
+                self.requeue(id, "throttled", now.elapsed);
+            }
+            ErrorClass::Quota => {
+                let in_flight = self.in_flight.len();
+                self.quota_reached(now);
+                self.requeue(id, "AWS takes no more copy jobs for now", now.elapsed);
+                self.emit(CopyEventKind::QuotaReached { in_flight });
+            }
+            ErrorClass::Transient | ErrorClass::Credentials | ErrorClass::Cancelled => {
+                if error.class == ErrorClass::Credentials {
+                    self.raise(StopReason::CredentialsGone);
+                }
+                self.pacer.on_throttled(now.elapsed);
+                self.requeue(id, &error.to_string(), now.elapsed + REQUEUE_DELAY);
+            }
+            _ => self.refused(id, error, now),
+        }
+    }
+
+    /// AWS will not copy the point.
+    pub(super) fn refused(&mut self, id: ItemId, error: ApiError, now: Moment) {
+        let cause = FailureCause::of_refusal(&error.code, &error.message);
+        self.fail(id, error.code, error.message, cause, now);
+    }
+
+    pub(super) fn quota_reached(&mut self, now: Moment) {
+        let wait = QUOTA_WAIT.min(self.policy.poll_interval * 2);
+        self.scheduler.quota_reached(now.elapsed + wait);
+    }
+
+    fn requeue(&mut self, id: ItemId, reason: &str, not_before: Duration) {
+        let Some(arn) = self.arn(id) else { return };
+        self.doubts.remove(&id);
         let record = JournalRecord::Requeued {
             recovery_point_arn: arn.clone(),
             reason: reason.to_owned(),
         };
-        let _ = self.write(id.vault, vec![record]).await;
+        self.record(id.vault, record);
         self.scheduler.requeue(id, not_before);
         self.emit(CopyEventKind::ItemRequeued {
             recovery_point_arn: arn,
@@ -95,13 +145,14 @@ impl Driver<'_> {
         });
     }
 
-    async fn fail(&mut self, id: ItemId, error_code: String, message: String, cause: FailureCause) {
+    fn fail(&mut self, id: ItemId, error_code: String, message: String, cause: FailureCause, now: Moment) {
         let Some(arn) = self.arn(id) else { return };
+        self.doubts.remove(&id);
         let failure = ItemFailure {
             error_code,
             message,
             cause,
-            at: Utc::now(),
+            at: now.date,
         };
         let record = JournalRecord::Failed {
             recovery_point_arn: arn.clone(),
@@ -109,9 +160,9 @@ impl Driver<'_> {
             message: failure.message.clone(),
             at: failure.at,
         };
-        let _ = self.write(id.vault, vec![record]).await;
+        self.record(id.vault, record);
         self.scheduler.finished(id);
-        if self.breaker.failed(cause) && self.settings.circuit_breaker && self.systemic.is_none() {
+        if self.breaker.failed(cause) && self.policy.circuit_breaker && self.systemic.is_none() {
             self.systemic = Some((cause, failure.message.clone()));
             self.raise(StopReason::Systemic);
         }
@@ -121,21 +172,10 @@ impl Driver<'_> {
         });
     }
 
-    pub(super) fn poll(&mut self) {
-        let vaults = self
-            .vaults
-            .iter()
-            .map(|v| v.destination_vault_arn.clone())
-            .collect();
-        let poll = self.poller.next(vaults, self.now(), self.settings.workers);
-        self.polls.spawn(poller::run(self.client.clone(), poll));
-    }
-
-    pub(super) async fn poll_ended(&mut self, seen: Seen) {
+    /// A poll has ended; answers whether another is wanted at once.
+    pub(super) fn poll_ended(&mut self, seen: Seen, now: Moment) -> bool {
+        let denied = seen.listing_denied;
         self.poller.learn(&seen);
-        if seen.listing_denied {
-            self.poll();
-        }
         if let Some(error) = &seen.error {
             tracing::warn!(%error, "could not see the state of all copy jobs; trying again at the next poll");
             if error.class == ErrorClass::Credentials {
@@ -144,53 +184,33 @@ impl Driver<'_> {
         }
         for job in seen.jobs {
             if job.state.is_terminal() {
-                self.job_ended(job).await;
+                self.job_ended(job, now);
             }
         }
         for id in seen.unknown {
-            self.job_vanished(&id);
+            self.job_vanished(&id, now);
         }
+        denied
     }
 
     /// AWS no longer knows a job that it accepted: the start is in doubt again.
-    fn job_vanished(&mut self, copy_job_id: &CopyJobId) {
+    fn job_vanished(&mut self, copy_job_id: &CopyJobId, now: Moment) {
         let Some((id, _)) = self.in_flight.remove(copy_job_id) else {
             return;
         };
         self.poller.forget(copy_job_id);
         tracing::warn!(copy_job = %copy_job_id, "AWS does not know this copy job any more; looking for another of its point");
-        if let Some((run, item)) = self.item(id) {
-            let start = self.request(id, run, item, true);
-            self.starts.spawn(start::run(self.client.clone(), start));
-        }
+        self.doubt_again(id, now);
     }
 
-    async fn job_ended(&mut self, job: CopyJob) {
+    /// A job has ended; one that is not awaited is passed over.
+    pub(super) fn job_ended(&mut self, job: CopyJob, now: Moment) {
         let Some((id, started)) = self.in_flight.remove(&job.copy_job_id) else {
             return;
         };
         self.poller.forget(&job.copy_job_id);
-        let now = self.now();
-        let Some((arn, attempt)) = self
-            .item(id)
-            .map(|(_, i)| (i.recovery_point_arn.clone(), i.attempt))
-        else {
-            return;
-        };
         if job.state == CopyJobState::Completed {
-            self.durations.add(now.saturating_sub(started));
-            self.breaker.completed();
-            let record = JournalRecord::Completed {
-                recovery_point_arn: arn.clone(),
-                copy_job_id: job.copy_job_id,
-                destination_recovery_point_arn: job.destination_recovery_point_arn,
-                at: job.completion_date.unwrap_or_else(Utc::now),
-            };
-            let _ = self.write(id.vault, vec![record]).await;
-            self.scheduler.finished(id);
-            self.emit(CopyEventKind::ItemCompleted {
-                recovery_point_arn: arn,
-            });
+            self.completed(id, job, started, now);
             return;
         }
         let message = job
@@ -201,20 +221,41 @@ impl Driver<'_> {
         } else {
             ("CopyJobFailed", FailureCause::of_status_message(&message))
         };
+        let again_at = now.elapsed + REQUEUE_DELAY.min(self.policy.poll_interval);
         match cause.remedy() {
             Remedy::Requeue => {
                 if cause == FailureCause::TooManyJobs {
-                    self.scheduler
-                        .quota_reached(now + QUOTA_WAIT.min(self.settings.poll_interval * 2));
+                    self.quota_reached(now);
                 }
-                self.requeue(id, &message, now + REQUEUE_DELAY.min(self.settings.poll_interval))
-                    .await;
+                self.requeue(id, &message, again_at);
             }
-            Remedy::RetryUpTo(most) if attempt < most => {
-                self.requeue(id, &message, now + REQUEUE_DELAY.min(self.settings.poll_interval))
-                    .await;
+            Remedy::RetryUpTo(most) => {
+                let failures = self.passing_failures.entry(id).or_default();
+                *failures += 1;
+                if *failures < most {
+                    self.requeue(id, &message, again_at);
+                } else {
+                    self.fail(id, code.to_owned(), message, cause, now);
+                }
             }
-            Remedy::RetryUpTo(_) | Remedy::Fail => self.fail(id, code.to_owned(), message, cause).await,
+            Remedy::Fail => self.fail(id, code.to_owned(), message, cause, now),
         }
+    }
+
+    fn completed(&mut self, id: ItemId, job: CopyJob, started: Duration, now: Moment) {
+        let Some(arn) = self.arn(id) else { return };
+        self.durations.add(now.elapsed.saturating_sub(started));
+        self.breaker.completed();
+        let record = JournalRecord::Completed {
+            recovery_point_arn: arn.clone(),
+            copy_job_id: job.copy_job_id,
+            destination_recovery_point_arn: job.destination_recovery_point_arn,
+            at: job.completion_date.unwrap_or(now.date),
+        };
+        self.record(id.vault, record);
+        self.scheduler.finished(id);
+        self.emit(CopyEventKind::ItemCompleted {
+            recovery_point_arn: arn,
+        });
     }
 }

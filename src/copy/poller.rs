@@ -12,7 +12,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::aws::{ApiError, BackupClient, CopyJobFilter, ErrorClass};
 use crate::domain::{BackupVaultArn, CopyJob, CopyJobId};
 
-/// How far back a sweep looks again, for jobs that were listed late.
+/// How far back a sweep looks again, for jobs that were listed late. All dates here are AWS's own:
+/// what this machine's clock says does not matter.
 const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 /// Polls that a job may stay unseen before it is asked for by id.
 const UNSEEN_POLLS: u32 = 20;
@@ -21,7 +22,10 @@ const UNSEEN_POLLS: u32 = 20;
 #[derive(Debug)]
 pub(super) struct Poller {
     interval: Duration,
-    swept_until: DateTime<Utc>,
+    /// When the latest job that was seen ended, once a whole sweep has seen one; until then, when
+    /// the oldest known job was started.
+    ended_until: Option<DateTime<Utc>>,
+    started_from: Option<DateTime<Utc>>,
     by_id_only: bool,
     look_at: HashMap<CopyJobId, (Duration, Duration)>,
 }
@@ -30,10 +34,9 @@ pub(super) struct Poller {
 #[derive(Debug, Clone)]
 pub(super) struct Poll {
     vaults: Vec<BackupVaultArn>,
-    completed_after: DateTime<Utc>,
+    /// `None` if no list is to be read.
+    completed_after: Option<DateTime<Utc>>,
     by_id: Vec<CopyJobId>,
-    list: bool,
-    at: DateTime<Utc>,
 }
 
 /// What one poll saw.
@@ -43,24 +46,26 @@ pub(super) struct Seen {
     /// Ids that AWS says do not exist.
     pub(super) unknown: Vec<CopyJobId>,
     pub(super) listing_denied: bool,
-    /// Set when the lists were read whole: up to when.
-    swept_until: Option<DateTime<Utc>>,
+    /// Whether the lists were read whole.
+    pub(super) whole: bool,
     pub(super) error: Option<ApiError>,
 }
 
 impl Poller {
-    /// A poller of jobs that ended after `since`.
-    pub(super) fn new(interval: Duration, since: DateTime<Utc>) -> Self {
+    /// A poller that knows of no job.
+    pub(super) fn new(interval: Duration) -> Self {
         Self {
             interval,
-            swept_until: since,
+            ended_until: None,
+            started_from: None,
             by_id_only: false,
             look_at: HashMap::new(),
         }
     }
 
-    /// A job is under way from `now` on.
-    pub(super) fn watch(&mut self, id: CopyJobId, now: Duration) {
+    /// A job that AWS made at `created` is watched from `now` on.
+    pub(super) fn watch(&mut self, id: CopyJobId, created: DateTime<Utc>, now: Duration) {
+        self.started_from = Some(self.started_from.map_or(created, |from| from.min(created)));
         let patience = self.interval * UNSEEN_POLLS;
         self.look_at.insert(id, (now + patience, patience));
     }
@@ -87,17 +92,20 @@ impl Poller {
         }
         Poll {
             vaults,
-            completed_after: self.swept_until - OVERLAP,
+            completed_after: self
+                .ended_until
+                .or(self.started_from)
+                .filter(|_| !self.by_id_only)
+                .map(|date| date - OVERLAP),
             by_id: due,
-            list: !self.by_id_only,
-            at: Utc::now(),
         }
     }
 
     /// Takes note of what a poll saw.
     pub(super) fn learn(&mut self, seen: &Seen) {
-        if let Some(until) = seen.swept_until {
-            self.swept_until = until;
+        if seen.whole {
+            let latest = seen.jobs.iter().filter_map(|job| job.completion_date).max();
+            self.ended_until = self.ended_until.max(latest);
         }
         if seen.listing_denied && !self.by_id_only {
             tracing::warn!(
@@ -115,11 +123,11 @@ pub(super) async fn run(client: BackupClient, poll: Poll) -> Seen {
         jobs: Vec::new(),
         unknown: Vec::new(),
         listing_denied: false,
-        swept_until: None,
+        whole: false,
         error: None,
     };
-    if poll.list {
-        list(&client, &poll, &mut seen).await;
+    if let Some(completed_after) = poll.completed_after {
+        list(&client, &poll, completed_after, &mut seen).await;
     }
     for id in &poll.by_id {
         match client.describe_copy_job(id).await {
@@ -134,12 +142,12 @@ pub(super) async fn run(client: BackupClient, poll: Poll) -> Seen {
     seen
 }
 
-async fn list(client: &BackupClient, poll: &Poll, seen: &mut Seen) {
+async fn list(client: &BackupClient, poll: &Poll, completed_after: DateTime<Utc>, seen: &mut Seen) {
     for vault in &poll.vaults {
         // Ended jobs of every state at once: what has not ended has no completion date.
         let filter = CopyJobFilter {
             destination_vault_arn: Some(vault.clone()),
-            completed_after: Some(poll.completed_after),
+            completed_after: Some(completed_after),
             ..CopyJobFilter::default()
         };
         match client.list_copy_jobs(&filter).await {
@@ -153,5 +161,5 @@ async fn list(client: &BackupClient, poll: &Poll, seen: &mut Seen) {
             }
         }
     }
-    seen.swept_until = Some(poll.at);
+    seen.whole = true;
 }

@@ -2,30 +2,32 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::event::{ItemFailure, RunStats, StopReason};
 use super::failure::FailureCause;
 use super::retention::Retention;
 use super::scheduler::Limits;
 use super::stop::RuntimeLimit;
 use crate::domain::{BackupVaultArn, BackupVaultName, IamRoleArn, RecoveryPointArn};
-use crate::state::{Items, JournalHandle, StateError};
+use crate::state::{Items, StateError};
 
 /// One vault of a run.
 #[derive(Debug)]
-pub struct VaultRun {
+pub struct VaultLedger {
     /// The vault that is copied.
     pub source_vault: BackupVaultName,
     /// The vault that it is copied to.
     pub destination_vault_arn: BackupVaultArn,
+    /// When the run, or the one that it goes on with, began.
+    pub created_at: DateTime<Utc>,
     /// Its points.
     pub items: Items,
-    /// Where every change is written before it counts.
-    pub journal: JournalHandle,
 }
 
-/// How a run goes about its work.
+/// What a run's decisions depend on.
 #[derive(Debug, Clone)]
-pub struct DriverSettings {
+pub struct RunPolicy {
     /// Concurrent AWS calls.
     pub workers: usize,
     /// Time between polls.
@@ -38,14 +40,23 @@ pub struct DriverSettings {
     pub retention: Retention,
     /// Whether a systemic failure stops the run.
     pub circuit_breaker: bool,
+    /// How long AWS may take to list a new job.
+    pub list_grace: Duration,
+    /// Whether points are copied that are in the destination already.
+    pub recopy: bool,
+}
+
+/// How the loop goes about its work.
+#[derive(Debug, Clone)]
+pub struct DriverSettings {
+    /// What its decisions depend on.
+    pub policy: RunPolicy,
     /// Runtime limit.
     pub runtime_limit: Option<RuntimeLimit>,
     /// How long jobs in flight are awaited after a signal.
     pub drain: Duration,
     /// Time between ticks of the display.
     pub tick: Duration,
-    /// How long AWS may take to list a new job.
-    pub list_grace: Duration,
     /// Whether the run goes on from an earlier one.
     pub resumed: bool,
 }
@@ -63,6 +74,4 @@ pub struct RunEnd {
     pub stats: RunStats,
     /// Every failure of this process, and those loaded with the state.
     pub failures: Vec<(RecoveryPointArn, ItemFailure)>,
-    /// Time that the loop took.
-    pub elapsed: Duration,
 }

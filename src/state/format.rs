@@ -62,6 +62,9 @@ pub enum ItemState {
     Starting {
         /// The token that it was, or would have been, sent with.
         idempotency_token: IdempotencyToken,
+        /// When it was first sent, or would have been; absent if not known.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        since: Option<DateTime<Utc>>,
     },
     /// AWS has accepted a copy job.
     InFlight {
@@ -137,6 +140,9 @@ pub enum JournalRecord {
         attempt: u32,
         /// Its token.
         idempotency_token: IdempotencyToken,
+        /// When.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        at: Option<DateTime<Utc>>,
     },
     /// AWS has accepted a job, or one was found.
     Started {

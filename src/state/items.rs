@@ -132,11 +132,13 @@ fn transition(item: &Item, record: &JournalRecord) -> Option<(ItemState, u32)> {
             R::StartIntended {
                 attempt,
                 idempotency_token,
+                at,
                 ..
             },
         ) if *attempt > same => Some((
             S::Starting {
                 idempotency_token: idempotency_token.clone(),
+                since: *at,
             },
             *attempt,
         )),
@@ -282,6 +284,7 @@ mod tests {
                     recovery_point_arn,
                     attempt,
                     idempotency_token,
+                    at: None,
                 }
             }
             1 => JournalRecord::Started {

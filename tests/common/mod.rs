@@ -14,6 +14,9 @@ use std::process::{Command, Output, Stdio};
 /// Both accounts, as every copy names them.
 pub const ACCOUNTS: &str = "--source-account 123456789012 --dest-account 987654321098";
 
+/// The simulator lists jobs at once, unless a test wants otherwise.
+const SHORT_GRACE: &str = "export SHUFFLE_AWS_VAULTS_LIST_GRACE=1";
+
 /// A home directory of its own, and a simulator that runs a shell script.
 pub struct Rig {
     pub home: tempfile::TempDir,
@@ -71,7 +74,7 @@ impl Rig {
             .args(&self.sim)
             .arg("--ledger")
             .arg(self.path("ledger.json"))
-            .args(["--", "bash", "-c", script])
+            .args(["--", "bash", "-c", &format!("{SHORT_GRACE}\n{script}")])
             .env_clear()
             .env("HOME", self.home.path())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

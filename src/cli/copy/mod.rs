@@ -263,7 +263,6 @@ impl CopyCommand {
             state_error: None,
             stats: RunStats::default(),
             failures: Vec::new(),
-            elapsed: Duration::ZERO,
         };
         let closing = Closing {
             run_id: self.run_id.clone(),

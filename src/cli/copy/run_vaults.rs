@@ -14,7 +14,7 @@ use crate::cli::copy_args::{MaxInFlight, ProgressChoice};
 use crate::copy::driver::Driver;
 use crate::copy::event::{CopyEvent, StopReason};
 use crate::copy::plan::PlanTally;
-use crate::copy::run::{DriverSettings, RunEnd, VaultRun};
+use crate::copy::run::{DriverSettings, RunEnd, RunPolicy, VaultLedger};
 use crate::copy::scheduler::Limits;
 use crate::copy::stop::{RuntimeLimit, StopSource};
 use crate::copy::window::Window;
@@ -23,8 +23,6 @@ use crate::error::AppError;
 use crate::report::{ProgressMode, ProgressReporter, VaultSummary};
 use crate::state::{Store, location};
 
-/// How long AWS may take to list a copy job that it has accepted: two polls, within these bounds.
-const LIST_GRACE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 /// Time between looks at the clock by the display.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -51,11 +49,11 @@ pub(super) async fn run(
         }
     }
     let mut stores = Vec::new();
-    let mut runs = Vec::new();
+    let mut ledgers = Vec::new();
     for vault in vaults {
-        let (store, run) = begin(vault)?;
+        let (store, ledger) = begin(vault)?;
         stores.push(store);
-        runs.push(run);
+        ledgers.push(ledger);
     }
     let reporter = Arc::new(Mutex::new(reporter(command)));
     let on_demand = show_on_signal(Arc::clone(&reporter));
@@ -69,7 +67,8 @@ pub(super) async fn run(
     let driver = Driver::new(
         clients.source.clone(),
         settings,
-        &mut runs,
+        &mut ledgers,
+        stores.iter().map(Store::journal).collect(),
         stop.subscribe(),
         &mut sink,
     );
@@ -78,13 +77,11 @@ pub(super) async fn run(
     let at_once = *stop.subscribe().borrow() == Some(StopReason::InterruptedAgain);
     let mut plan = PlanTally::default();
     let mut summaries = Vec::new();
-    for (store, run) in stores.into_iter().zip(runs) {
-        plan.merge(&PlanTally::of(&run.items));
-        summaries.push(summary(&store, &run));
-        let VaultRun { items, journal, .. } = run;
-        drop(journal);
+    for (store, ledger) in stores.into_iter().zip(ledgers) {
+        plan.merge(&PlanTally::of(&ledger.items));
+        summaries.push(summary(&store, &ledger));
         // After a second signal nothing is folded in: the journal is whole, and --resume reads it.
-        if !at_once && let Err(error) = store.finish(&items) {
+        if !at_once && let Err(error) = store.finish(&ledger.items) {
             end.state_error.get_or_insert(error);
         }
     }
@@ -95,7 +92,7 @@ pub(super) async fn run(
     })
 }
 
-fn begin(vault: PreparedVault) -> Result<(Store, VaultRun), AppError> {
+fn begin(vault: PreparedVault) -> Result<(Store, VaultLedger), AppError> {
     let PreparedVault {
         header,
         opened,
@@ -119,23 +116,23 @@ fn begin(vault: PreparedVault) -> Result<(Store, VaultRun), AppError> {
         (Store::create(&path, lock, header, &items)?, items)
     };
     tracing::info!("state is kept in {}", path.display());
-    let journal = store.journal();
+    let created_at = store.header().created_at;
     Ok((
         store,
-        VaultRun {
+        VaultLedger {
             source_vault,
             destination_vault_arn,
+            created_at,
             items,
-            journal,
         },
     ))
 }
 
-fn summary(store: &Store, run: &VaultRun) -> VaultSummary {
-    let counts = run.items.counts();
+fn summary(store: &Store, ledger: &VaultLedger) -> VaultSummary {
+    let counts = ledger.items.counts();
     VaultSummary {
-        backup_vault_name: run.source_vault.to_string(),
-        destination_backup_vault_arn: run.destination_vault_arn.to_string(),
+        backup_vault_name: ledger.source_vault.to_string(),
+        destination_backup_vault_arn: ledger.destination_vault_arn.to_string(),
         state_file: store.path().display().to_string(),
         total_items: counts.total,
         completed: counts.completed,
@@ -154,11 +151,10 @@ fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> Driv
         Some(MaxInFlight::Fixed(n)) => Window::fixed(n),
         Some(MaxInFlight::Auto) => Window::adaptive(workers),
     };
-    let poll_interval = Duration::from_secs_f64(args.poll_interval);
     let role = IamRoleArn::default_for(source.region(), &args.source.source_account);
-    DriverSettings {
+    let policy = RunPolicy {
         workers,
-        poll_interval,
+        poll_interval: Duration::from_secs_f64(args.poll_interval),
         limits: Limits {
             window,
             per_resource: usize::from(args.max_in_flight_per_resource),
@@ -167,13 +163,17 @@ fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> Driv
         iam_role_arn: args.iam_role_arn.clone().unwrap_or(role),
         retention: args.retention,
         circuit_breaker: !args.no_circuit_breaker,
+        list_grace: Duration::from_secs_f64(args.list_grace),
+        recopy: args.force_recopy,
+    };
+    DriverSettings {
+        policy,
         runtime_limit: args.max_runtime_minutes.map(|minutes| {
             let limit = Duration::from_secs_f64(minutes * 60.0);
             RuntimeLimit::new(limit.saturating_sub(command.clock.elapsed()))
         }),
         drain: Duration::from_secs_f64(args.drain_minutes * 60.0),
         tick: TICK,
-        list_grace: (poll_interval * 2).clamp(LIST_GRACE.0, LIST_GRACE.1),
         resumed,
     }
 }

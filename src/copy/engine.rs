@@ -1,0 +1,320 @@
+//! What a run decides: pure, so that thousands of runs can be lived through in a second.
+//!
+//! Inputs are what the loop learns (answers, polls, time); outputs are [`Effect`]s that it performs:
+//! first everything is journalled, then calls are sent. No clock, no I/O, no runtime. Every change of
+//! an item goes through its ledger. Decisions on answers are in `outcomes.rs`, those on starts whose
+//! answer was lost in `doubt.rs`.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::breaker::Breaker;
+use super::call::{Call, CallKind};
+use super::doubt::Doubt;
+use super::durations::JobDurations;
+use super::event::{CopyEventKind, ItemFailure, RunStats, StopReason};
+use super::failure::FailureCause;
+use super::poller::{Poll, Poller};
+use super::run::{RunPolicy, VaultLedger};
+use super::scheduler::{ItemId, Scheduler};
+use crate::aws::StartCopyJob;
+use crate::aws::throttle::StartPacer;
+use crate::domain::{CopyJobId, IdempotencyToken, RecoveryPointArn};
+use crate::state::{Counts, Item, ItemState, JournalRecord};
+
+/// A moment by both clocks: since the run began, which only goes forward, and the calendar's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) elapsed: Duration,
+    pub(super) date: DateTime<Utc>,
+}
+
+/// What the loop has to do. All records of a batch are durable before any of its calls is sent, and
+/// if one cannot be written, no call is sent any more.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// Write to the vault's journal.
+    Journal { vault: u16, record: JournalRecord },
+    /// Send a call.
+    Call(Call),
+    /// Tell the reporters.
+    Emit(CopyEventKind),
+}
+
+/// The state of a run.
+#[derive(Debug)]
+pub(super) struct Engine<'a> {
+    pub(super) policy: RunPolicy,
+    pub(super) ledgers: &'a mut [VaultLedger],
+    pub(super) scheduler: Scheduler,
+    pub(super) pacer: StartPacer,
+    pub(super) poller: Poller,
+    pub(super) breaker: Breaker,
+    pub(super) durations: JobDurations,
+    pub(super) in_flight: HashMap<CopyJobId, (ItemId, Duration)>,
+    /// Starts of which it is not known whether AWS took them, and when each is looked into.
+    pub(super) doubts: HashMap<ItemId, Doubt>,
+    pub(super) doubts_due: BinaryHeap<Reverse<(Duration, ItemId)>>,
+    /// How often a point's jobs have failed of a cause that passes.
+    pub(super) passing_failures: HashMap<ItemId, u32>,
+    pub(super) systemic: Option<(FailureCause, String)>,
+    stop: Option<StopReason>,
+    effects: Vec<Effect>,
+    completed_before: usize,
+}
+
+impl<'a> Engine<'a> {
+    /// The state of a run at its beginning; [`Engine::restore`] comes next.
+    pub(super) fn new(policy: RunPolicy, ledgers: &'a mut [VaultLedger]) -> Self {
+        let completed_before = ledgers.iter().map(|v| v.items.counts().completed).sum();
+        Self {
+            scheduler: Scheduler::new(policy.limits.clone()),
+            pacer: StartPacer::new(policy.workers),
+            poller: Poller::new(policy.poll_interval),
+            breaker: Breaker::default(),
+            durations: JobDurations::default(),
+            in_flight: HashMap::new(),
+            doubts: HashMap::new(),
+            doubts_due: BinaryHeap::new(),
+            passing_failures: HashMap::new(),
+            systemic: None,
+            stop: None,
+            effects: Vec::new(),
+            policy,
+            ledgers,
+            completed_before,
+        }
+    }
+
+    /// What is to be done now.
+    pub(super) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The reason to stop, once there is one.
+    pub(super) fn stop(&self) -> Option<StopReason> {
+        self.stop
+    }
+
+    /// Finds a reason to stop; a lower one than before is passed over.
+    pub(super) fn raise(&mut self, reason: StopReason) {
+        if self.stop.is_none_or(|r| reason > r) {
+            self.stop = Some(reason);
+            self.emit(CopyEventKind::StopRequested { reason });
+        }
+    }
+
+    pub(super) fn emit(&mut self, kind: CopyEventKind) {
+        self.effects.push(Effect::Emit(kind));
+    }
+
+    pub(super) fn call(&mut self, id: ItemId, kind: CallKind) {
+        self.effects.push(Effect::Call(Call { id, kind }));
+    }
+
+    /// Changes an item, and has the change journalled. A change that cannot follow where the item
+    /// stands is a fault of this program, and ends the run: nothing is built upon it.
+    pub(super) fn record(&mut self, vault: u16, record: JournalRecord) {
+        let Some(ledger) = self.ledgers.get_mut(usize::from(vault)) else {
+            return;
+        };
+        match ledger.items.apply(&record) {
+            Ok(()) => self.effects.push(Effect::Journal { vault, record }),
+            Err(error) => {
+                tracing::error!(%error, "inconsistent state; please report this");
+                self.raise(StopReason::Internal);
+            }
+        }
+    }
+
+    /// Puts every item where its ledger says that it is.
+    pub(super) fn restore(&mut self, now: Moment) {
+        for vault in 0..u16::try_from(self.ledgers.len()).unwrap_or(u16::MAX) {
+            let Some(ledger) = self.ledgers.get(usize::from(vault)) else {
+                continue;
+            };
+            let began = ledger.created_at;
+            let mut pending: Vec<(DateTime<Utc>, u32)> = Vec::new();
+            let mut doubtful: Vec<(ItemId, DateTime<Utc>)> = Vec::new();
+            for (index, item) in (0u32..).zip(ledger.items.iter()) {
+                let id = ItemId { vault, index };
+                let (resource, kind) = (item.resource_arn.as_str(), &item.resource_type);
+                match &item.state {
+                    ItemState::Pending => pending.push((item.creation_date, index)),
+                    ItemState::Starting { since, .. } => {
+                        self.scheduler.add_in_flight(id, resource, kind);
+                        doubtful.push((id, since.unwrap_or(began)));
+                    }
+                    ItemState::InFlight { copy_job_id, since } => {
+                        self.scheduler.add_in_flight(id, resource, kind);
+                        self.in_flight.insert(copy_job_id.clone(), (id, now.elapsed));
+                        self.poller.watch(copy_job_id.clone(), *since, now.elapsed);
+                    }
+                    ItemState::Completed { .. } | ItemState::Failed { .. } | ItemState::Skipped { .. } => {}
+                }
+            }
+            pending.sort_unstable();
+            for (_, index) in pending {
+                if let Some(item) = ledger.items.item(index) {
+                    let id = ItemId { vault, index };
+                    self.scheduler
+                        .add_pending(id, item.resource_arn.as_str(), &item.resource_type);
+                }
+            }
+            for (id, since) in doubtful {
+                self.doubt_restored(id, since, now);
+            }
+        }
+    }
+
+    /// Looks into doubts that are due and, if wanted, starts what can be started, with so many calls
+    /// free. A run that is stopping does neither.
+    pub(super) fn act(&mut self, now: Moment, free_calls: usize, may_start: bool) {
+        if self.stop.is_some() {
+            return;
+        }
+        let looks = self.look_into_doubts(now, free_calls);
+        if may_start {
+            self.start_some(now, free_calls - looks);
+        }
+    }
+
+    fn start_some(&mut self, now: Moment, free_calls: usize) {
+        let mut chosen: Vec<ItemId> = Vec::new();
+        while chosen.len() < free_calls && self.pacer.may_start(now.elapsed) {
+            let Some(id) = self.scheduler.take_start(now.elapsed) else {
+                break;
+            };
+            self.pacer.started();
+            chosen.push(id);
+        }
+        for id in chosen {
+            let Some((ledger, item)) = self.item(id) else {
+                continue;
+            };
+            let (arn, attempt) = (item.recovery_point_arn.clone(), item.attempt + 1);
+            let idempotency_token =
+                IdempotencyToken::for_attempt(&arn, &ledger.destination_vault_arn, attempt);
+            let record = JournalRecord::StartIntended {
+                recovery_point_arn: arn,
+                attempt,
+                idempotency_token,
+                at: Some(now.date),
+            };
+            self.record(id.vault, record);
+            self.send_start(id);
+        }
+    }
+
+    /// Sends the item's start, for the first time or again: the token is its attempt's.
+    pub(super) fn send_start(&mut self, id: ItemId) {
+        if let Some(request) = self.item(id).map(|(ledger, item)| self.request(ledger, item)) {
+            self.call(id, CallKind::Start(request));
+        }
+    }
+
+    fn request(&self, ledger: &VaultLedger, item: &Item) -> StartCopyJob {
+        let idempotency_token = match &item.state {
+            ItemState::Starting {
+                idempotency_token, ..
+            } => idempotency_token.clone(),
+            _ => IdempotencyToken::for_attempt(
+                &item.recovery_point_arn,
+                &ledger.destination_vault_arn,
+                item.attempt.max(1),
+            ),
+        };
+        StartCopyJob {
+            recovery_point_arn: item.recovery_point_arn.clone(),
+            source_vault: ledger.source_vault.clone(),
+            destination_vault_arn: ledger.destination_vault_arn.clone(),
+            iam_role_arn: self.policy.iam_role_arn.clone(),
+            lifecycle: self.policy.retention.lifecycle(item.lifecycle.as_ref()),
+            idempotency_token,
+        }
+    }
+
+    /// The poll that is due.
+    pub(super) fn next_poll(&mut self, now: Moment) -> Poll {
+        let vaults = self.ledgers.iter().map(|v| v.destination_vault_arn.clone());
+        self.poller
+            .next(vaults.collect(), now.elapsed, self.policy.workers)
+    }
+
+    /// When time alone makes a call possible; `None` if it does not.
+    pub(super) fn next_call(&self, now: Moment) -> Option<Duration> {
+        let doubt = self.doubts_due.peek().map(|Reverse((at, _))| *at);
+        let start = if self.scheduler.pending() == 0 {
+            None
+        } else {
+            let (queue, pace) = (self.scheduler.next_wake(), self.pacer.next_start(now.elapsed));
+            queue.into_iter().chain(pace).min()
+        };
+        doubt.into_iter().chain(start).min()
+    }
+
+    /// Whether every item has ended.
+    pub(super) fn is_done(&self) -> bool {
+        self.scheduler.pending() == 0 && self.scheduler.in_flight() == 0
+    }
+
+    pub(super) fn item(&self, id: ItemId) -> Option<(&VaultLedger, &Item)> {
+        let ledger = self.ledgers.get(usize::from(id.vault))?;
+        Some((ledger, ledger.items.item(id.index)?))
+    }
+
+    pub(super) fn arn(&self, id: ItemId) -> Option<RecoveryPointArn> {
+        self.item(id).map(|(_, item)| item.recovery_point_arn.clone())
+    }
+
+    /// Counts of this moment.
+    pub(super) fn stats(&self) -> RunStats {
+        let mut stats = RunStats::default();
+        for ledger in self.ledgers.iter() {
+            add_counts(&mut stats, &ledger.items.counts());
+        }
+        stats.completed_this_run = stats.completed - self.completed_before.min(stats.completed);
+        stats
+    }
+
+    /// Every failed item.
+    pub(super) fn failures(&self) -> Vec<(RecoveryPointArn, ItemFailure)> {
+        let items = self.ledgers.iter().flat_map(|v| v.items.iter());
+        items
+            .filter_map(|item| match &item.state {
+                ItemState::Failed {
+                    error_code,
+                    message,
+                    at,
+                } => {
+                    let cause = match error_code.as_str() {
+                        "CopyJobFailed" => FailureCause::of_status_message(message),
+                        "CopyJobPartial" => FailureCause::Partial,
+                        code => FailureCause::of_refusal(code, message),
+                    };
+                    let failure = ItemFailure {
+                        error_code: error_code.clone(),
+                        message: message.clone(),
+                        cause,
+                        at: *at,
+                    };
+                    Some((item.recovery_point_arn.clone(), failure))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+fn add_counts(stats: &mut RunStats, counts: &Counts) {
+    stats.total += counts.total;
+    stats.completed += counts.completed;
+    stats.failed += counts.failed;
+    stats.skipped += counts.skipped;
+    stats.in_progress += counts.starting + counts.in_flight;
+    stats.pending += counts.pending;
+    stats.bytes_completed += counts.bytes_completed;
+}
