@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::console::Console;
 use super::text::bytes;
+use crate::crash;
 
 /// A point that was not copied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -125,13 +126,19 @@ impl Summary {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
+        crash::write_fault("summary create")?;
         let mut file = tempfile::Builder::new()
             .prefix(".summary-")
             .tempfile_in(directory)?;
+        crash::write_fault("summary write")?;
         serde_json::to_writer_pretty(&mut file, self)?;
         file.write_all(b"\n")?;
+        crash::point("summary written");
+        crash::write_fault("summary sync")?;
         file.as_file().sync_all()?;
+        crash::write_fault("summary rename")?;
         file.persist(path).map_err(|error| error.error)?;
+        crash::point("summary in place");
         Ok(())
     }
 

@@ -5,7 +5,6 @@
 //! lie about what was done.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StateError;
+use super::files;
 use super::format::JournalRecord;
 
 /// Appends that may wait for the writer before the next one has to wait itself.
@@ -194,7 +194,7 @@ impl Writer {
             encode(&JournalLine { sequence, record }, &mut bytes)
                 .map_err(|error| StateError::io("write", &self.path, error.into()))?;
         }
-        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
+        let written = files::append(&mut self.file, &bytes);
         match written {
             Ok(()) => {
                 self.sequence = sequence;

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::error::StateError;
+use super::files;
 use super::format::RunHeader;
 use super::store::{journal_path, load};
 use crate::domain::{AccountId, BackupVaultArn, BackupVaultName};
@@ -96,11 +97,7 @@ pub fn newest(
 /// # Errors
 /// If it cannot be renamed. Nothing is ever overwritten.
 pub fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
-    let named = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
+    let named = |suffix: &str| files::beside(path, suffix);
     let first = named(".bak");
     let free = |p: &PathBuf| !p.exists() && !journal_path(p).exists();
     let target = if free(&first) {
@@ -111,12 +108,11 @@ pub fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
             .find(free)
             .unwrap_or(first)
     };
-    let rename =
-        |from: &Path, to: &Path| fs::rename(from, to).map_err(|error| StateError::io("rename", from, error));
-    rename(path, &target)?;
+    files::rename(path, &target)?;
     let journal = journal_path(path);
     if journal.exists() {
-        rename(&journal, &journal_path(&target))?;
+        files::rename(&journal, &journal_path(&target))?;
     }
+    files::sync_directory(path)?;
     Ok(target)
 }

@@ -1,13 +1,14 @@
 //! The lock beside a state file: one process at a time. It goes with its process, whatever ends it.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 
 use super::error::StateError;
+use super::files::{self, Open};
+use crate::crash;
 
 /// A held lock.
 #[derive(Debug)]
@@ -22,19 +23,11 @@ impl StateLock {
     /// # Errors
     /// If another process holds it, whom the message names, or it cannot be made.
     pub(super) fn acquire(state: &Path) -> Result<Self, StateError> {
-        let mut name = state.as_os_str().to_owned();
-        name.push(".lock");
-        let path = PathBuf::from(name);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .write(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| StateError::io("create", &path, error))?;
+        let path = files::beside(state, ".lock");
+        let mut file = files::open(&path, Open::Keep)?;
+        crash::lock_fault("lock").map_err(|error| StateError::io("lock", &path, error))?;
         match file.try_lock() {
-            Ok(()) => {}
+            Ok(()) => crash::point("lock taken"),
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 let _ = file.read_to_string(&mut holder);
@@ -63,13 +56,14 @@ impl StateLock {
             .set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()));
+        crash::point("lock named");
         Ok(Self { file, path })
     }
 
     /// Gives the lock up and takes its file away.
     pub fn release(self) {
         // Removed before it is unlocked, so that nobody's new lock is taken away.
-        let _ = std::fs::remove_file(&self.path);
+        let _ = files::remove(&self.path);
         let _ = self.file.unlock();
     }
 }

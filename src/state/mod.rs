@@ -3,6 +3,7 @@
 //! Owns the files and the ledger's transitions. Knows nothing of AWS calls or of the screen.
 
 mod error;
+mod files;
 mod format;
 mod items;
 mod journal;

@@ -1,14 +1,14 @@
 //! A state file: one valid JSON document, and beside it, while a run is on, its journal and lock.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::StateError;
+use super::files::{self, Open};
 use super::format::{FORMAT, Item, JournalRecord, RunHeader, VERSION};
 use super::items::Items;
 use super::journal::{self, JournalHandle};
@@ -67,9 +67,7 @@ pub struct Store {
 
 /// The journal beside a state file.
 pub fn journal_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".journal");
-    name.into()
+    files::beside(path, ".journal")
 }
 
 impl Store {
@@ -109,14 +107,8 @@ impl Store {
 
     fn open(path: &Path, lock: StateLock, header: RunHeader, sequence: u64) -> Result<Self, StateError> {
         let journal = journal_path(path);
-        let file = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&journal)
-            .map_err(|error| StateError::io("create", &journal, error))?;
-        sync_directory(&journal)?;
+        let file = files::open(&journal, Open::Anew)?;
+        files::sync_directory(&journal)?;
         let (handle, writer) = JournalHandle::start(file, &journal, sequence)?;
         Ok(Self {
             path: path.to_owned(),
@@ -151,7 +143,7 @@ impl Store {
         drop(self.journal);
         let sequence = self.writer.join().unwrap_or(0);
         write_document(&self.path, &self.header, sequence, items)?;
-        remove_if_there(&journal_path(&self.path))?;
+        files::remove(&journal_path(&self.path))?;
         self.lock.release();
         Ok(())
     }
@@ -162,10 +154,7 @@ impl Store {
 /// # Errors
 /// If it is missing, broken, or of a newer version.
 pub fn load(path: &Path) -> Result<Loaded, StateError> {
-    let mut text = Vec::new();
-    File::open(path)
-        .and_then(|file| BufReader::new(file).read_to_end(&mut text))
-        .map_err(|error| StateError::io("read", path, error))?;
+    let text = read(path)?;
     let document = parse(path, &text)?;
     let mut loaded = Loaded {
         header: document.header,
@@ -176,6 +165,14 @@ pub fn load(path: &Path) -> Result<Loaded, StateError> {
     };
     replay(&journal_path(path), &mut loaded)?;
     Ok(loaded)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StateError> {
+    let mut bytes = Vec::new();
+    files::open(path, Open::Read)?
+        .read_to_end(&mut bytes)
+        .map_err(|error| StateError::io("read", path, error))?;
+    Ok(bytes)
 }
 
 fn parse(path: &Path, text: &[u8]) -> Result<Document, StateError> {
@@ -205,10 +202,10 @@ fn parse(path: &Path, text: &[u8]) -> Result<Document, StateError> {
 }
 
 fn replay(path: &Path, loaded: &mut Loaded) -> Result<(), StateError> {
-    let bytes = match fs::read(path) {
+    let bytes = match read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(StateError::io("read", path, error)),
+        Err(StateError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
     };
     let decoded = journal::decode(&bytes).map_err(|bad| StateError::DamagedJournal {
         path: path.to_owned(),
@@ -233,14 +230,7 @@ fn replay(path: &Path, loaded: &mut Loaded) -> Result<(), StateError> {
     Ok(())
 }
 
-/// Writes the document beside the old one, syncs it, puts it in its place and syncs the directory.
 fn write_document(path: &Path, header: &RunHeader, sequence: u64, items: &Items) -> Result<(), StateError> {
-    let directory = directory_of(path);
-    let fail = |error| StateError::io("write", path, error);
-    let temporary = tempfile::Builder::new()
-        .prefix(".state-")
-        .tempfile_in(&directory)
-        .map_err(fail)?;
     let counts = items.counts();
     let document = DocumentRef {
         format: FORMAT,
@@ -250,31 +240,10 @@ fn write_document(path: &Path, header: &RunHeader, sequence: u64, items: &Items)
         finished: counts.pending + counts.starting + counts.in_flight == 0,
         items: items.iter().collect(),
     };
-    let mut writer = BufWriter::new(temporary.as_file());
-    serde_json::to_writer(&mut writer, &document).map_err(|error| fail(error.into()))?;
-    writer
-        .write_all(b"\n")
-        .and_then(|()| writer.flush())
-        .map_err(fail)?;
-    drop(writer);
-    temporary.as_file().sync_all().map_err(fail)?;
-    temporary.persist(path).map_err(|error| fail(error.error))?;
-    sync_directory(path)
-}
-
-pub(super) fn directory_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// A rename or a new file is durable only once its directory is.
-fn sync_directory(path: &Path) -> Result<(), StateError> {
-    let directory = directory_of(path);
-    File::open(&directory)
-        .and_then(|file| file.sync_all())
-        .map_err(|error| StateError::io("sync", &directory, error))
+    files::replace(path, |writer| {
+        serde_json::to_writer(&mut *writer, &document)?;
+        writer.write_all(b"\n")
+    })
 }
 
 fn refuse_symlink(path: &Path) -> Result<(), StateError> {
@@ -282,13 +251,6 @@ fn refuse_symlink(path: &Path) -> Result<(), StateError> {
         Ok(meta) if meta.file_type().is_symlink() => Err(StateError::Symlink {
             path: path.to_owned(),
         }),
-        _ => Ok(()),
-    }
-}
-
-fn remove_if_there(path: &Path) -> Result<(), StateError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::io("remove", path, error)),
         _ => Ok(()),
     }
 }
