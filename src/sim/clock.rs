@@ -4,21 +4,31 @@ use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// A clock that runs `scale` times as fast as ours, from the same moment on.
+/// A clock that runs `scale` times as fast as ours, from the same moment on or from one that is
+/// `skew` seconds off.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     began: Instant,
     epoch: DateTime<Utc>,
     scale: f64,
+    skew: TimeDelta,
 }
 
 impl Clock {
-    pub(super) fn new(scale: f64) -> Self {
+    pub(super) fn new(scale: f64, skew: f64) -> Self {
+        let skew = seconds(skew);
         Self {
             began: Instant::now(),
-            epoch: Utc::now(),
+            epoch: Utc::now() + skew,
             scale,
+            skew,
         }
+    }
+
+    /// What the service's own clock shows: not made faster, but as far off. Signatures are checked
+    /// by it and the `Date` header tells it.
+    pub(super) fn wall(&self) -> DateTime<Utc> {
+        Utc::now() + self.skew
     }
 
     /// Now, in simulated time.

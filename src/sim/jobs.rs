@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::clock::seconds;
-use super::types::{Job, JobState, Lifecycle, Point, VaultKey, is_fully_managed};
+use super::types::{Job, JobState, Lifecycle, Point, Seen, VaultKey, is_fully_managed};
 use super::world::World;
 
 /// AWS's own texts for failed copy jobs (AWS Backup Developer Guide, "AWS Backup console
@@ -105,8 +105,15 @@ impl World {
         slot.running += 1;
         let (min, max) = (self.options.job_seconds.min, self.options.job_seconds.max);
         let duration = self.within(min, max);
+        let at = if self.chance(self.options.stuck_share) {
+            at + seconds(self.options.stuck_seconds)
+        } else {
+            at
+        };
+        let is_unknown = self.chance(self.options.unknown_share);
         if let Some(job) = self.jobs.get_mut(index) {
             job.runs_from = Some(at + seconds(duration / 10.0));
+            job.unknown_from = is_unknown.then(|| at + seconds(duration / 2.0));
         }
         self.ends.push(End {
             at: at + seconds(duration),
@@ -261,6 +268,17 @@ impl World {
             );
         }
         (JobState::Completed, None)
+    }
+
+    /// Who will see a job that is started now.
+    pub(super) fn decide_seen(&mut self) -> Seen {
+        if self.chance(self.options.forget_jobs_share) {
+            Seen::Nowhere
+        } else if self.chance(self.options.unlisted_share) {
+            Seen::ById
+        } else {
+            Seen::Everywhere
+        }
     }
 
     fn refusal(

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
+use super::faults::FaultKind;
 use super::types::JobState;
 use super::world::World;
 
@@ -18,6 +19,21 @@ struct Call {
     account: String,
     status: u16,
     error: Option<String>,
+    fault: Option<String>,
+}
+
+/// One call, as the record gets it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CallRecord<'a> {
+    pub(super) at: DateTime<Utc>,
+    pub(super) operation: &'static str,
+    pub(super) account: &'a str,
+    /// HTTP status; 0 if nothing was done and nothing answered.
+    pub(super) status: u16,
+    /// AWS's error code.
+    pub(super) error: Option<&'a str>,
+    /// The fault that it met.
+    pub(super) fault: Option<&'a FaultKind>,
 }
 
 /// All calls.
@@ -29,28 +45,21 @@ pub(super) struct CallLog {
 }
 
 impl CallLog {
-    pub(super) fn add(
-        &mut self,
-        at: DateTime<Utc>,
-        operation: &'static str,
-        account: &str,
-        status: u16,
-        error: Option<&str>,
-    ) {
-        *self.counts.entry(operation).or_default() += 1;
-        if let Some(error) = error {
+    pub(super) fn add(&mut self, call: &CallRecord<'_>) {
+        *self.counts.entry(call.operation).or_default() += 1;
+        if let Some(error) = call.error {
             *self.errors.entry(error.to_owned()).or_default() += 1;
         }
         if self.latest.len() == KEPT {
             self.latest.pop_front();
         }
-        let error = error.map(str::to_owned);
         self.latest.push_back(Call {
-            at,
-            operation,
-            account: account.to_owned(),
-            status,
-            error,
+            at: call.at,
+            operation: call.operation,
+            account: call.account.to_owned(),
+            status: call.status,
+            error: call.error.map(str::to_owned),
+            fault: call.fault.map(ToString::to_string),
         });
     }
 }
@@ -100,12 +109,14 @@ impl World {
                     "account": call.account,
                     "status": call.status,
                     "error_code": call.error,
+                    "fault": call.fault,
                 })
             })
             .collect();
         json!({
             "calls": self.calls.counts,
             "errors": self.calls.errors,
+            "faults": self.faults.counts(),
             "copied_points": good.len(),
             "duplicates": good.values().filter(|n| **n > 1).count(),
             "copies": copies,

@@ -6,6 +6,7 @@
 
 mod backup_api;
 mod clock;
+mod dispatch;
 mod faults;
 mod jobs;
 mod ledger;
@@ -18,6 +19,7 @@ mod sts_api;
 mod types;
 mod world;
 
+pub use faults::{FaultKind, FaultSpec};
 pub use options::{Options, Range, SeedVault};
 pub use seed::SeedError;
 pub use server::{Server, SimError};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use super::faults::FaultSpec;
 use crate::domain::{AccountId, Region};
 
 /// A range of seconds or milliseconds.
@@ -66,6 +67,23 @@ pub struct Options {
     pub error_share: f64,
     /// Share of StartCopyJob calls whose work is done and whose answer is cut off.
     pub lost_answer_share: f64,
+    /// What else goes wrong with calls.
+    pub faults: Vec<FaultSpec>,
+    /// Real seconds after which an answer comes that is late.
+    pub late_seconds: f64,
+    /// Seconds that AWS's clock is ahead of ours; behind it if negative.
+    pub clock_skew_seconds: f64,
+    /// Share of jobs that are in a state that no client knows for half of their time, and of answers
+    /// that have members that no client knows.
+    pub unknown_share: f64,
+    /// Share of jobs that stay in CREATED.
+    pub stuck_share: f64,
+    /// And how long they do.
+    pub stuck_seconds: f64,
+    /// Share of jobs that no list shows.
+    pub unlisted_share: f64,
+    /// Share of jobs that neither lists nor DescribeCopyJob show, although they copy.
+    pub forget_jobs_share: f64,
     /// Share of jobs that fail.
     pub fail_share: f64,
     /// Share of jobs that end in PARTIAL.
@@ -109,6 +127,14 @@ impl Default for Options {
             throttle_share: 0.0,
             error_share: 0.0,
             lost_answer_share: 0.0,
+            faults: Vec::new(),
+            late_seconds: 5.0,
+            clock_skew_seconds: 0.0,
+            unknown_share: 0.0,
+            stuck_share: 0.0,
+            stuck_seconds: 60.0,
+            unlisted_share: 0.0,
+            forget_jobs_share: 0.0,
             fail_share: 0.0,
             partial_share: 0.0,
             fail_message: None,

@@ -103,10 +103,15 @@ impl Page {
             self.query
         )
     }
+
+    /// Another token of this very page.
+    pub(super) fn token_again(&self, nonce: u32) -> String {
+        format!("{}{nonce:08x}", self.token(self.from))
+    }
 }
 
 fn place(token: &str, query: u64) -> Option<usize> {
     let from = u64::from_str_radix(token.get(..16)?, 16).ok()?;
-    let of = u64::from_str_radix(token.get(16..)?, 16).ok()?;
+    let of = u64::from_str_radix(token.get(16..32)?, 16).ok()?;
     (of == query).then(|| usize::try_from(from ^ query.rotate_left(17)).ok())?
 }

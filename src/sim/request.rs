@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, NaiveDateTime, Utc};
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 use percent_encoding::percent_decode_str;
@@ -16,6 +17,8 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
     pub(super) access_key: Option<String>,
     pub(super) session_token: Option<String>,
+    /// When it was signed, by the caller's clock.
+    pub(super) signed_at: Option<DateTime<Utc>>,
     /// Region of the signature's scope.
     pub(super) region: String,
 }
@@ -49,6 +52,10 @@ impl Request {
             body,
             access_key: scope.first().filter(|k| !k.is_empty()).map(|k| (*k).to_owned()),
             session_token: header("x-amz-security-token"),
+            signed_at: header("x-amz-date").and_then(|text| {
+                let at = NaiveDateTime::parse_from_str(&text, "%Y%m%dT%H%M%SZ");
+                at.ok().map(|at| at.and_utc())
+            }),
             region: scope
                 .get(2)
                 .map_or_else(|| "us-east-1".to_owned(), |r| (*r).to_owned()),

@@ -1,11 +1,10 @@
-//! The HTTP side: connections, who calls, faults, and where a request goes.
+//! The HTTP side: connections, and what comes and leaves on them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Response, http};
@@ -14,12 +13,12 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::dispatch::dispatch;
+use super::faults::{self, AnswerBody, CutOff};
 use super::options::Options;
-use super::reply::Refusal;
 use super::request::Request;
 use super::seed::{self, SeedError};
-use super::world::{Caller, World};
-use super::{backup_api, sts_api};
+use super::world::World;
 
 /// Largest request body that is read.
 const MOST_BYTES: usize = 1 << 20;
@@ -113,14 +112,10 @@ async fn accept(listener: TcpListener, world: Arc<Mutex<World>>) {
     }
 }
 
-/// The answer is withheld and the connection closed.
-#[derive(Debug, Error)]
-#[error("the connection is cut off")]
-struct CutOff;
-
-type HttpResponse = Response<Full<Bytes>>;
-
-async fn answer(world: Arc<Mutex<World>>, request: http::Request<Incoming>) -> Result<HttpResponse, CutOff> {
+async fn answer(
+    world: Arc<Mutex<World>>,
+    request: http::Request<Incoming>,
+) -> Result<Response<AnswerBody>, CutOff> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, MOST_BYTES)
         .collect()
@@ -136,141 +131,10 @@ async fn answer(world: Arc<Mutex<World>>, request: http::Request<Incoming>) -> R
     if delay > 0.0 {
         tokio::time::sleep(Duration::from_secs_f64(delay / 1000.0)).await;
     }
-    let mut world = lock(&world);
-    world.advance();
-    if request.method == "GET" && request.path.first().is_some_and(|p| p == "_ledger") {
-        return Ok(respond(
-            200,
-            "application/json",
-            world.ledger().to_string(),
-            "-",
-            None,
-        ));
-    }
-    dispatch(&mut world, &request)
-}
-
-fn dispatch(world: &mut World, request: &Request) -> Result<HttpResponse, CutOff> {
-    let id = world.uuid().to_lowercase();
-    let is_sts = request.method == "POST" && request.path.is_empty();
-    let operation = if is_sts {
-        sts_api::operation(request)
-    } else {
-        backup_api::operation(request)
+    let (answer, delivery) = {
+        let mut world = lock(&world);
+        world.advance();
+        dispatch(&mut world, &request)
     };
-    let caller = authenticate(world, request);
-    let account = caller
-        .as_ref()
-        .map_or_else(|_| String::new(), |c| c.account.clone());
-    let lost = operation == "StartCopyJob" && {
-        let share = world.options.lost_answer_share;
-        world.chance(share)
-    };
-    let result = caller.and_then(|caller| {
-        if is_sts {
-            sts_api::handle(world, &caller, request, &id)
-        } else {
-            fault(world, &caller, operation)?;
-            backup_api::handle(world, &caller, request).map(|mut value| {
-                drop_nulls(&mut value);
-                value.to_string()
-            })
-        }
-    });
-    let (status, code) = match &result {
-        Ok(_) => (200, None),
-        Err(refusal) => (refusal.status, Some(refusal.code.as_str())),
-    };
-    let at = world.clock.now();
-    world.calls.add(at, operation, &account, status, code);
-    if lost && result.is_ok() {
-        return Err(CutOff);
-    }
-    Ok(match (result, is_sts) {
-        (Ok(body), true) => respond(200, "text/xml", body, &id, None),
-        (Ok(body), false) => respond(200, "application/json", body, &id, None),
-        (Err(refusal), true) => respond(
-            refusal.status,
-            "text/xml",
-            sts_api::error(&refusal, &id),
-            &id,
-            None,
-        ),
-        (Err(refusal), false) => {
-            let body = refusal.body().to_string();
-            respond(refusal.status, "application/json", body, &id, Some(&refusal.code))
-        }
-    })
-}
-
-fn authenticate(world: &World, request: &Request) -> Result<Caller, Refusal> {
-    let Some(key) = &request.access_key else {
-        return Err(Refusal::new(
-            403,
-            "MissingAuthenticationTokenException",
-            "Missing Authentication Token",
-        ));
-    };
-    world
-        .caller(key, request.session_token.as_deref())
-        .map_err(|code| {
-            let text = match code {
-                "ExpiredTokenException" => "The security token included in the request is expired",
-                _ => "The security token included in the request is invalid.",
-            };
-            Refusal::new(403, code, text)
-        })
-}
-
-/// A fault that the options want for this call.
-fn fault(world: &mut World, caller: &Caller, operation: &str) -> Result<(), Refusal> {
-    if world.options.deny.iter().any(|denied| denied == operation) {
-        let message = format!(
-            "User: {} is not authorized to perform: backup:{operation}",
-            caller.arn
-        );
-        return Err(Refusal::new(403, "AccessDeniedException", message));
-    }
-    let at = world.clock.real_seconds();
-    let share = world.options.throttle_share;
-    if !world.rate.takes(at) || world.chance(share) {
-        return Err(Refusal::new(400, "ThrottlingException", "Rate exceeded"));
-    }
-    let share = world.options.error_share;
-    if world.chance(share) {
-        return Err(if world.chance(0.5) {
-            Refusal::new(500, "InternalFailure", "An internal error occurred.")
-        } else {
-            Refusal::new(503, "ServiceUnavailableException", "Service unavailable")
-        });
-    }
-    Ok(())
-}
-
-/// AWS leaves out members that have no value.
-fn drop_nulls(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Object(members) => {
-            members.retain(|_, member| !member.is_null());
-            members.values_mut().for_each(drop_nulls);
-        }
-        serde_json::Value::Array(members) => members.iter_mut().for_each(drop_nulls),
-        _ => {}
-    }
-}
-
-fn respond(status: u16, kind: &str, body: String, id: &str, error: Option<&str>) -> HttpResponse {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
-    let headers = [
-        ("content-type", Some(kind)),
-        ("x-amzn-requestid", Some(id)),
-        ("x-amzn-errortype", error),
-    ];
-    for (name, value) in headers {
-        if let Some(value) = value.and_then(|v| hyper::header::HeaderValue::from_str(v).ok()) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
+    faults::send(answer, delivery).await
 }

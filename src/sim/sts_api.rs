@@ -6,6 +6,9 @@ use super::reply::Refusal;
 use super::request::Request;
 use super::world::{Caller, Session, World};
 
+/// All that there are.
+pub(super) const OPERATIONS: &[&str] = &["GetCallerIdentity", "AssumeRole"];
+
 /// The operation of an STS request.
 pub(super) fn operation(request: &Request) -> &'static str {
     match request.form().get("Action").map(String::as_str) {
@@ -68,7 +71,7 @@ fn assume_role(
     let token = format!("SIMTOKEN{:032x}", world.rng.random::<u128>());
     let lifetime = world.options.credential_lifetime_seconds;
     let seconds = if lifetime > 0.0 { lifetime } else { 3600.0 };
-    let expires = chrono::Utc::now() + super::clock::seconds(seconds);
+    let expires = world.clock.wall() + super::clock::seconds(seconds);
     let role_name = role.rsplit('/').next().unwrap_or(role);
     let body = format!(
         "<Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>simulated-secret</SecretAccessKey>\
@@ -98,14 +101,13 @@ fn document(operation: &str, result: &str, id: &str) -> String {
 
 /// An STS error.
 pub(super) fn error(refusal: &Refusal, id: &str) -> String {
-    let code = refusal
-        .code
-        .strip_suffix("TokenException")
-        .map_or(refusal.code.as_str(), |_| "ExpiredToken");
-    let code = if code == "UnrecognizedClientException" {
-        "InvalidClientTokenId"
-    } else {
-        code
+    // The same errors have other names here than in the JSON services.
+    let code = match refusal.code.as_str() {
+        "ExpiredTokenException" => "ExpiredToken",
+        "UnrecognizedClientException" => "InvalidClientTokenId",
+        "MissingAuthenticationTokenException" => "MissingAuthenticationToken",
+        "InvalidSignatureException" => "SignatureDoesNotMatch",
+        code => code,
     };
     format!(
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\

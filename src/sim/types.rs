@@ -67,6 +67,8 @@ impl Vault {
 pub(super) enum JobState {
     Created,
     Running,
+    /// A state that AWS may add one day.
+    Completing,
     Completed,
     Failed,
     Partial,
@@ -77,11 +79,22 @@ impl JobState {
         match self {
             Self::Created => "CREATED",
             Self::Running => "RUNNING",
+            Self::Completing => "COMPLETING",
             Self::Completed => "COMPLETED",
             Self::Failed => "FAILED",
             Self::Partial => "PARTIAL",
         }
     }
+}
+
+/// Where a job shows up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    Everywhere,
+    /// DescribeCopyJob has it, lists do not.
+    ById,
+    /// Nothing has it, and it copies all the same.
+    Nowhere,
 }
 
 /// A vault's place: account, Region, name.
@@ -105,6 +118,10 @@ pub(super) struct Job {
     pub(super) is_parent: bool,
     pub(super) created: DateTime<Utc>,
     pub(super) runs_from: Option<DateTime<Utc>>,
+    /// When it gets into a state that clients do not know.
+    pub(super) unknown_from: Option<DateTime<Utc>>,
+    /// Who gets to see it.
+    pub(super) seen: Seen,
     pub(super) ended: Option<DateTime<Utc>>,
     /// How it ends, once it does.
     pub(super) end: JobState,
@@ -116,6 +133,8 @@ impl Job {
     pub(super) fn state_at(&self, at: DateTime<Utc>) -> JobState {
         if self.ended.is_some_and(|ended| ended <= at) {
             self.end
+        } else if self.unknown_from.is_some_and(|from| from <= at) {
+            JobState::Completing
         } else if self.runs_from.is_some_and(|from| from <= at) {
             JobState::Running
         } else {

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::clock::{Clock, seconds};
-use super::faults::CallRate;
+use super::faults::{CallRate, FaultKind, FaultPlan};
 use super::jobs::{End, Slots};
 use super::ledger::CallLog;
 use super::options::Options;
@@ -55,12 +55,13 @@ pub(super) struct World {
     pub(super) slots: Slots,
     pub(super) unfinished: usize,
     pub(super) rate: CallRate,
+    pub(super) faults: FaultPlan,
     pub(super) calls: CallLog,
 }
 
 impl World {
     pub(super) fn new(options: Options) -> Self {
-        let clock = Clock::new(options.time_scale);
+        let clock = Clock::new(options.time_scale, options.clock_skew_seconds);
         Self {
             rng: StdRng::seed_from_u64(options.random_seed),
             clock,
@@ -75,6 +76,7 @@ impl World {
             slots: Slots::default(),
             unfinished: 0,
             rate: CallRate::new(options.calls_per_second, options.burst),
+            faults: FaultPlan::new(&options),
             calls: CallLog::default(),
             options,
         }
@@ -87,6 +89,12 @@ impl World {
 
     pub(super) fn chance(&mut self, share: f64) -> bool {
         share > 0.0 && self.rng.random::<f64>() < share
+    }
+
+    /// The fault of a call that comes now, if it has one.
+    pub(super) fn pick_fault(&mut self, operation: &str, has_token: bool) -> Option<FaultKind> {
+        let at = self.clock.real_seconds();
+        self.faults.pick(&mut self.rng, operation, has_token, at)
     }
 
     pub(super) fn within(&mut self, min: f64, max: f64) -> f64 {

@@ -10,7 +10,7 @@ use super::vaults::{key, missing};
 use super::{body, date_query};
 use crate::sim::reply::{Answer, Page, Refusal, date};
 use crate::sim::request::Request;
-use crate::sim::types::{Job, JobState, Lifecycle, Point};
+use crate::sim::types::{Job, JobState, Lifecycle, Point, Seen};
 use crate::sim::world::World;
 
 #[derive(Debug, Deserialize)]
@@ -89,6 +89,7 @@ pub(super) fn start(world: &mut World, account: &str, request: &Request) -> Answ
             "Subscriber limit exceeded: copy jobs",
         ));
     }
+    let seen = world.decide_seen();
     let (end, message) = world.decide_end(&point, account, &destination, input.lifecycle.as_ref());
     let created = world.clock.now();
     let job = Job {
@@ -108,6 +109,8 @@ pub(super) fn start(world: &mut World, account: &str, request: &Request) -> Answ
         is_parent: point.is_parent,
         created,
         runs_from: None,
+        unknown_from: None,
+        seen,
         ended: None,
         end,
         message,
@@ -176,7 +179,7 @@ pub(super) fn describe(world: &World, account: &str, id: &str) -> Answer {
         .job_index
         .get(id)
         .and_then(|i| world.jobs.get(*i))
-        .filter(|j| &*j.account == account);
+        .filter(|j| &*j.account == account && j.seen != Seen::Nowhere);
     let job = job.ok_or_else(|| Refusal::not_found(format!("Cannot find copy job {id}")))?;
     Ok(json!({"CopyJob": member(job, world.clock.now())}))
 }
@@ -192,6 +195,7 @@ pub(super) fn list(world: &World, account: &str, request: &Request) -> Answer {
         let is = |name: &str, value: &str| request.query(name).is_none_or(|wanted| wanted == value);
         let ended = job.ended.filter(|at| *at <= until);
         &*job.account == account
+            && job.seen == Seen::Everywhere
             && job.created <= until
             && is("state", job.state_at(until).name())
             && is("destinationVaultArn", &job.destination_vault_arn)

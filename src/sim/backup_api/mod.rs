@@ -8,6 +8,23 @@ use super::reply::{Answer, Refusal};
 use super::request::Request;
 use super::world::{Caller, World};
 
+/// All that there are.
+pub(super) const OPERATIONS: &[&str] = &[
+    "ListBackupVaults",
+    "CreateBackupVault",
+    "DescribeBackupVault",
+    "DeleteBackupVault",
+    "PutBackupVaultAccessPolicy",
+    "GetBackupVaultAccessPolicy",
+    "DeleteBackupVaultAccessPolicy",
+    "ListRecoveryPointsByBackupVault",
+    "DescribeRecoveryPoint",
+    "DeleteRecoveryPoint",
+    "StartCopyJob",
+    "ListCopyJobs",
+    "DescribeCopyJob",
+];
+
 /// The operation that a request asks for.
 pub(super) fn operation(request: &Request) -> &'static str {
     let path: Vec<&str> = request.path.iter().map(String::as_str).collect();

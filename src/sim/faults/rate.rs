@@ -2,7 +2,7 @@
 
 /// Calls that are taken, and when.
 #[derive(Debug)]
-pub(super) struct CallRate {
+pub(in crate::sim) struct CallRate {
     per_second: f64,
     burst: f64,
     tokens: f64,
@@ -11,7 +11,7 @@ pub(super) struct CallRate {
 
 impl CallRate {
     /// So many calls a second, and so many at once; 0 a second is no limit.
-    pub(super) fn new(per_second: f64, burst: f64) -> Self {
+    pub(in crate::sim) fn new(per_second: f64, burst: f64) -> Self {
         let burst = burst.max(1.0);
         Self {
             per_second,
@@ -22,7 +22,7 @@ impl CallRate {
     }
 
     /// Whether a call at this moment, in real seconds, is taken.
-    pub(super) fn takes(&mut self, at: f64) -> bool {
+    pub(in crate::sim) fn takes(&mut self, at: f64) -> bool {
         if self.per_second <= 0.0 {
             return true;
         }
