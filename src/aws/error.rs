@@ -89,6 +89,15 @@ impl ApiError {
         }
     }
 
+    /// An error for tests of what is made of errors.
+    #[cfg(test)]
+    pub(crate) fn for_test(operation: &'static str, class: ErrorClass, in_doubt: bool) -> Self {
+        Self {
+            may_have_taken_effect: in_doubt,
+            ..Self::local(operation, &format!("{class:?}"), "made by a test", class)
+        }
+    }
+
     /// An answer that came and does not say what it must: the work is probably done.
     pub(super) fn cut_short(operation: &'static str, message: &str) -> Self {
         Self {

@@ -19,8 +19,25 @@ pub(super) enum CallKind {
     Start(StartCopyJob),
     /// ListCopyJobs of one source point: whether a start whose answer was lost took effect.
     Look(RecoveryPointArn),
-    /// DescribeCopyJob of the job that a start was answered with, because it is older than the start.
-    Examine(StartedCopyJob),
+    /// DescribeCopyJob of a job that may be the start's, or may be older.
+    Examine(Candidate),
+}
+
+/// A job that may be the one of a start.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) job: StartedCopyJob,
+    /// How it was met.
+    pub(super) origin: Origin,
+}
+
+/// How a candidate was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// AWS answered the start with it, though it is older.
+    Answer,
+    /// It was in the list of the point's jobs, as one of so many.
+    List(usize),
 }
 
 /// What came of a call.
@@ -38,7 +55,7 @@ pub(super) enum AnswerKind {
     /// To [`CallKind::Look`].
     Found(Result<Vec<CopyJob>, ApiError>),
     /// To [`CallKind::Examine`].
-    Examined(StartedCopyJob, Result<CopyJob, ApiError>),
+    Examined(Candidate, Result<CopyJob, ApiError>),
 }
 
 /// Sends a call.
@@ -53,9 +70,9 @@ pub(super) async fn send(client: BackupClient, call: Call) -> Answer {
             };
             AnswerKind::Found(client.list_copy_jobs(&filter).await)
         }
-        CallKind::Examine(started) => {
-            let job = client.describe_copy_job(&started.copy_job_id).await;
-            AnswerKind::Examined(started, job)
+        CallKind::Examine(candidate) => {
+            let job = client.describe_copy_job(&candidate.job.copy_job_id).await;
+            AnswerKind::Examined(candidate, job)
         }
     };
     crash::point("call.answered");

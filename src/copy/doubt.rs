@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::call::CallKind;
+use super::call::{CallKind, Candidate, Origin};
 use super::engine::{Engine, Moment};
 use super::event::StopReason;
 use super::run::VaultLedger;
 use super::scheduler::ItemId;
-use crate::aws::{ApiError, ErrorClass};
+use crate::aws::{ApiError, ErrorClass, StartedCopyJob};
 use crate::domain::{CopyJob, CopyJobState};
 use crate::state::Item;
 
@@ -95,32 +95,109 @@ impl Engine<'_> {
                 Vec::new()
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot look for the copy job of a start in doubt; trying again");
-                if error.class == ErrorClass::Credentials {
-                    self.raise(StopReason::CredentialsGone);
-                }
-                self.doubts_due.push(Reverse((now.elapsed + AGAIN, id)));
+                self.look_again(id, &error, now);
                 return;
             }
         };
-        let Some(doubt) = self.doubts.get(&id).cloned() else {
-            return;
-        };
-        let job = self
-            .item(id)
-            .and_then(|(ledger, item)| job_of_attempt(&jobs, ledger, item, doubt.since, self.policy.recopy));
-        if let Some(job) = job.cloned() {
-            let created = job.creation_date;
-            self.started(id, job.copy_job_id.clone(), created, true, now);
-            if job.state.is_terminal() {
-                self.job_ended(job, now);
+        let listed = self.item(id).map(|(ledger, item)| jobs_of(&jobs, ledger, item));
+        let listed = listed.unwrap_or_default();
+        let is_recent = self.recent_enough(id);
+        let candidate = latest(&listed, |job| !job.state.is_terminal())
+            .or_else(|| {
+                latest(&listed, |job| {
+                    job.state == CopyJobState::Completed && is_recent(job)
+                })
+            })
+            .or_else(|| latest(&listed, |job| self.is_failure_of_attempt(id, job, listed.len())));
+        match candidate {
+            Some(job) => {
+                // Lists lag: what looks under way may be an earlier attempt's, long since failed.
+                let job = StartedCopyJob {
+                    copy_job_id: job.copy_job_id.clone(),
+                    creation_date: job.creation_date,
+                };
+                let origin = Origin::List(listed.len());
+                self.call(id, CallKind::Examine(Candidate { job, origin }));
             }
-        } else if let Some(error) = doubt.refusal {
-            self.refused(id, error, now);
-        } else if self.stop().is_none() {
-            self.pacer.started();
-            self.send_start(id);
+            None => self.no_job_found(id, now),
         }
+    }
+
+    /// AWS described a job that it had listed, one of `listed`, for a point in doubt.
+    pub(super) fn listed_examined(
+        &mut self,
+        id: ItemId,
+        listed: usize,
+        job: Result<CopyJob, ApiError>,
+        now: Moment,
+    ) {
+        match job {
+            Ok(job)
+                if matches!(job.state, CopyJobState::Failed | CopyJobState::Partial)
+                    && !self.is_failure_of_attempt(id, &job, listed) =>
+            {
+                self.no_job_found(id, now);
+            }
+            Ok(job) => {
+                self.started(id, job.copy_job_id.clone(), job.creation_date, true, now);
+                if job.state.is_terminal() {
+                    self.job_ended(job, now);
+                }
+            }
+            Err(error) if error.class == ErrorClass::NotFound => self.no_job_found(id, now),
+            Err(error) => self.look_again(id, &error, now),
+        }
+    }
+
+    fn look_again(&mut self, id: ItemId, error: &ApiError, now: Moment) {
+        tracing::warn!(%error, "cannot look for the copy job of a start in doubt; trying again");
+        if error.class == ErrorClass::Credentials {
+            self.raise(StopReason::CredentialsGone);
+        }
+        self.doubts_due.push(Reverse((now.elapsed + AGAIN, id)));
+    }
+
+    /// No job of the attempt is known: it is sent again, unless AWS has refused it meanwhile.
+    fn no_job_found(&mut self, id: ItemId, now: Moment) {
+        let refusal = self.doubts.get(&id).and_then(|doubt| doubt.refusal.clone());
+        if let Some(error) = refusal {
+            self.refused(id, error, now);
+        } else if let Some(attempt) = self.item(id).map(|(_, item)| item.attempt.max(1))
+            && self.stop().is_none()
+        {
+            self.pacer.started();
+            self.send_start(id, attempt, now);
+        }
+    }
+
+    /// Which completed jobs count as the attempt's: those that are not surely older than the run or,
+    /// where points are copied again on purpose, than the attempt.
+    fn recent_enough(&self, id: ItemId) -> impl Fn(&CopyJob) -> bool + use<> {
+        let since = if self.policy.recopy {
+            self.doubts.get(&id).map(|doubt| doubt.since - CLOCK_TOLERANCE)
+        } else {
+            self.item(id).map(|(ledger, _)| ledger.created_at - LONG_BEFORE)
+        };
+        move |job| match (job.creation_date, since) {
+            (Some(at), Some(since)) => at >= since,
+            _ => true,
+        }
+    }
+
+    /// Whether a failed job is the attempt's own: an attempt makes one job at the most, so there are
+    /// as many as attempts, and it is no older than the attempt. Where that is doubted in vain, the
+    /// start is sent again with the same token, and nothing is copied twice: this job copied nothing.
+    fn is_failure_of_attempt(&self, id: ItemId, job: &CopyJob, listed: usize) -> bool {
+        let attempt = self.item(id).map_or(1, |(_, item)| item.attempt.max(1));
+        let since = self.doubts.get(&id).map(|doubt| doubt.since - CLOCK_TOLERANCE);
+        let is_young = match (job.creation_date, since) {
+            (Some(at), Some(since)) => at >= since,
+            _ => false,
+        };
+        job.state.is_terminal()
+            && job.state != CopyJobState::Completed
+            && listed >= usize::try_from(attempt).unwrap_or(usize::MAX)
+            && is_young
     }
 
     /// AWS answered a later send of a start in doubt, and surely did nothing.
@@ -151,46 +228,16 @@ impl Engine<'_> {
     }
 }
 
-/// The copy job of the item's attempt, if it is among these.
-///
-/// One that is under way is, whenever it began: sending again would copy twice. One that completed
-/// is unless it is surely older than the run; where points are copied again on purpose, only if it
-/// is no older than the attempt. One that failed is if there are as many jobs as attempts, because an
-/// attempt makes one job at the most.
-fn job_of_attempt<'a>(
-    jobs: &'a [CopyJob],
-    ledger: &VaultLedger,
-    item: &Item,
-    since: DateTime<Utc>,
-    recopy: bool,
-) -> Option<&'a CopyJob> {
-    let mine: Vec<&CopyJob> = jobs
-        .iter()
-        .filter(|job| {
-            job.source_recovery_point_arn.as_ref() == Some(&item.recovery_point_arn)
-                && job.destination_backup_vault_arn.as_ref() == Some(&ledger.destination_vault_arn)
-        })
-        .collect();
-    let every_attempt = mine.len() >= usize::try_from(item.attempt.max(1)).unwrap_or(usize::MAX);
-    let completed_since = if recopy {
-        since - CLOCK_TOLERANCE
-    } else {
-        ledger.created_at - LONG_BEFORE
+/// The jobs that copy the item to where it is to be copied.
+fn jobs_of<'a>(jobs: &'a [CopyJob], ledger: &VaultLedger, item: &Item) -> Vec<&'a CopyJob> {
+    let of_item = |job: &&CopyJob| {
+        job.source_recovery_point_arn.as_ref() == Some(&item.recovery_point_arn)
+            && job.destination_backup_vault_arn.as_ref() == Some(&ledger.destination_vault_arn)
     };
-    let is_recent = |job: &CopyJob| job.creation_date.is_none_or(|at| at >= completed_since);
-    let latest_of = |wanted: &dyn Fn(&CopyJob) -> bool| {
-        mine.iter()
-            .copied()
-            .filter(|job| wanted(job))
-            .max_by_key(|job| job.creation_date)
-    };
-    latest_of(&|job| !job.state.is_terminal())
-        .or_else(|| {
-            latest_of(&|job| {
-                job.state == CopyJobState::Completed && (is_recent(job) || (recopy && every_attempt))
-            })
-        })
-        .or_else(|| {
-            latest_of(&|job| job.state.is_terminal() && job.state != CopyJobState::Completed && every_attempt)
-        })
+    jobs.iter().filter(of_item).collect()
+}
+
+fn latest<'a>(jobs: &[&'a CopyJob], wanted: impl Fn(&CopyJob) -> bool) -> Option<&'a CopyJob> {
+    let wanted = jobs.iter().copied().filter(|job| wanted(job));
+    wanted.max_by_key(|job| job.creation_date)
 }

@@ -117,17 +117,20 @@ impl<'a> Engine<'a> {
 
     /// Changes an item, and has the change journalled. A change that cannot follow where the item
     /// stands is a fault of this program, and ends the run: nothing is built upon it.
-    pub(super) fn record(&mut self, vault: u16, record: JournalRecord) {
+    /// Answers whether it was made.
+    pub(super) fn record(&mut self, vault: u16, record: JournalRecord) -> bool {
         let Some(ledger) = self.ledgers.get_mut(usize::from(vault)) else {
-            return;
+            return false;
         };
-        match ledger.items.apply(&record) {
+        let applied = ledger.items.apply(&record);
+        match &applied {
             Ok(()) => self.effects.push(Effect::Journal { vault, record }),
             Err(error) => {
                 tracing::error!(%error, "inconsistent state; please report this");
                 self.raise(StopReason::Internal);
             }
         }
+        applied.is_ok()
     }
 
     /// Puts every item where its ledger says that it is.
@@ -192,48 +195,36 @@ impl<'a> Engine<'a> {
             chosen.push(id);
         }
         for id in chosen {
-            let Some((ledger, item)) = self.item(id) else {
-                continue;
-            };
-            let (arn, attempt) = (item.recovery_point_arn.clone(), item.attempt + 1);
-            let idempotency_token =
-                IdempotencyToken::for_attempt(&arn, &ledger.destination_vault_arn, attempt);
-            let record = JournalRecord::StartIntended {
-                recovery_point_arn: arn,
-                attempt,
-                idempotency_token,
-                at: Some(now.date),
-            };
-            self.record(id.vault, record);
-            self.send_start(id);
+            if let Some(attempt) = self.item(id).map(|(_, item)| item.attempt + 1) {
+                self.send_start(id, attempt, now);
+            }
         }
     }
 
-    /// Sends the item's start, for the first time or again: the token is its attempt's.
-    pub(super) fn send_start(&mut self, id: ItemId) {
-        if let Some(request) = self.item(id).map(|(ledger, item)| self.request(ledger, item)) {
-            self.call(id, CallKind::Start(request));
-        }
-    }
-
-    fn request(&self, ledger: &VaultLedger, item: &Item) -> StartCopyJob {
-        let idempotency_token = match &item.state {
-            ItemState::Starting {
-                idempotency_token, ..
-            } => idempotency_token.clone(),
-            _ => IdempotencyToken::for_attempt(
-                &item.recovery_point_arn,
-                &ledger.destination_vault_arn,
-                item.attempt.max(1),
-            ),
+    /// Sends the start of an attempt, for the first time or again, once that is written down: the
+    /// grace for AWS's lists counts from when it was last sent.
+    pub(super) fn send_start(&mut self, id: ItemId, attempt: u32, now: Moment) {
+        let Some((ledger, item)) = self.item(id) else {
+            return;
         };
-        StartCopyJob {
-            recovery_point_arn: item.recovery_point_arn.clone(),
+        let arn = item.recovery_point_arn.clone();
+        let idempotency_token = IdempotencyToken::for_attempt(&arn, &ledger.destination_vault_arn, attempt);
+        let request = StartCopyJob {
+            recovery_point_arn: arn.clone(),
             source_vault: ledger.source_vault.clone(),
             destination_vault_arn: ledger.destination_vault_arn.clone(),
             iam_role_arn: self.policy.iam_role_arn.clone(),
             lifecycle: self.policy.retention.lifecycle(item.lifecycle.as_ref()),
+            idempotency_token: idempotency_token.clone(),
+        };
+        let record = JournalRecord::StartIntended {
+            recovery_point_arn: arn,
+            attempt,
             idempotency_token,
+            at: Some(now.date),
+        };
+        if self.record(id.vault, record) {
+            self.call(id, CallKind::Start(request));
         }
     }
 

@@ -16,5 +16,7 @@ pub mod reconcile;
 pub mod retention;
 pub mod run;
 pub mod scheduler;
+#[cfg(test)]
+mod simulation;
 pub mod stop;
 pub mod window;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::call::{Answer, AnswerKind, CallKind};
+use super::call::{Answer, AnswerKind, CallKind, Candidate, Origin};
 use super::engine::{Engine, Moment};
 use super::event::{CopyEventKind, ItemFailure, StopReason};
 use super::failure::{FailureCause, Remedy};
@@ -35,7 +35,10 @@ impl Engine<'_> {
             }
             AnswerKind::Started(Err(error)) => self.unsent(id, error, now),
             AnswerKind::Found(found) => self.looked(id, found, now),
-            AnswerKind::Examined(started, job) => self.examined(id, started, job, now),
+            AnswerKind::Examined(candidate, job) => match candidate.origin {
+                Origin::Answer => self.answer_examined(id, candidate.job, job, now),
+                Origin::List(listed) => self.listed_examined(id, listed, job, now),
+            },
         }
     }
 
@@ -47,7 +50,11 @@ impl Engine<'_> {
         });
         let is_old = |at: DateTime<Utc>| sent.is_some_and(|sent| at < sent - OLDER);
         if started.creation_date.is_some_and(is_old) {
-            self.call(id, CallKind::Examine(started));
+            let candidate = Candidate {
+                job: started,
+                origin: Origin::Answer,
+            };
+            self.call(id, CallKind::Examine(candidate));
         } else {
             let created = started.creation_date;
             self.started(id, started.copy_job_id, created, false, now);
@@ -56,7 +63,13 @@ impl Engine<'_> {
 
     /// AWS answered with a job that was there before. If that one failed, the token was used before
     /// this state knew of it, and the next attempt has a token of its own.
-    fn examined(&mut self, id: ItemId, started: StartedCopyJob, job: Result<CopyJob, ApiError>, now: Moment) {
+    fn answer_examined(
+        &mut self,
+        id: ItemId,
+        started: StartedCopyJob,
+        job: Result<CopyJob, ApiError>,
+        now: Moment,
+    ) {
         if !job.is_ok_and(|job| job.state == CopyJobState::Failed) {
             let created = started.creation_date;
             self.started(id, started.copy_job_id, created, true, now);

@@ -4,7 +4,7 @@
 //! number is under way. Lists lag and prove nothing by what they leave out; a job that stays unseen
 //! for long is asked for by id, ever more rarely. Where listing is denied, every job is asked for.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,6 +17,8 @@ use crate::domain::{BackupVaultArn, CopyJob, CopyJobId};
 const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 /// Polls that a job may stay unseen before it is asked for by id.
 const UNSEEN_POLLS: u32 = 20;
+/// Longest time between two such questions: jobs may wait for hours behind others of their resource.
+const LONGEST_PATIENCE: Duration = Duration::from_hours(2);
 
 /// When to look at what.
 #[derive(Debug)]
@@ -27,16 +29,18 @@ pub(super) struct Poller {
     ended_until: Option<DateTime<Utc>>,
     started_from: Option<DateTime<Utc>>,
     by_id_only: bool,
-    look_at: HashMap<CopyJobId, (Duration, Duration)>,
+    /// When each watched job is asked for by id, and how long it is waited then. Ordered, so that the
+    /// same run does the same thing twice.
+    look_at: BTreeMap<CopyJobId, (Duration, Duration)>,
 }
 
 /// What one poll is to do.
 #[derive(Debug, Clone)]
 pub(super) struct Poll {
-    vaults: Vec<BackupVaultArn>,
+    pub(super) vaults: Vec<BackupVaultArn>,
     /// `None` if no list is to be read.
-    completed_after: Option<DateTime<Utc>>,
-    by_id: Vec<CopyJobId>,
+    pub(super) completed_after: Option<DateTime<Utc>>,
+    pub(super) by_id: Vec<CopyJobId>,
 }
 
 /// What one poll saw.
@@ -59,7 +63,7 @@ impl Poller {
             ended_until: None,
             started_from: None,
             by_id_only: false,
-            look_at: HashMap::new(),
+            look_at: BTreeMap::new(),
         }
     }
 
@@ -84,9 +88,11 @@ impl Poller {
             .map(|(id, _)| id.clone())
             .take(if self.by_id_only { usize::MAX } else { most_by_id })
             .collect();
-        for id in &due {
+        for id in due.iter().filter(|_| !self.by_id_only) {
             if let Some((at, patience)) = self.look_at.get_mut(id) {
-                *patience *= 2;
+                *patience = patience
+                    .saturating_mul(2)
+                    .min(LONGEST_PATIENCE.max(self.interval));
                 *at = now + *patience;
             }
         }

@@ -142,6 +142,22 @@ fn transition(item: &Item, record: &JournalRecord) -> Option<(ItemState, u32)> {
             },
             *attempt,
         )),
+        // The same attempt is sent again: what counts from now on is when.
+        (
+            S::Starting { .. } | S::InFlight { .. },
+            R::StartIntended {
+                attempt,
+                idempotency_token,
+                at,
+                ..
+            },
+        ) if *attempt == same => Some((
+            S::Starting {
+                idempotency_token: idempotency_token.clone(),
+                since: *at,
+            },
+            same,
+        )),
         // From Pending when a job of before this state was found; from InFlight when AWS lost one.
         (S::Pending | S::Starting { .. } | S::InFlight { .. }, R::Started { copy_job_id, at, .. }) => Some((
             S::InFlight {
@@ -332,9 +348,14 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_is_never_used_twice() {
+    fn an_attempt_that_is_over_is_never_used_again() {
         let mut items = ledger(1);
         items.apply(&record(0, 0, 1)).unwrap();
+        items.apply(&record(0, 0, 1)).unwrap();
+        assert!(
+            items.apply(&record(0, 0, 2)).is_err(),
+            "another while the first is in doubt"
+        );
         items.apply(&record(2, 0, 0)).unwrap();
         assert!(items.apply(&record(0, 0, 1)).is_err());
         items.apply(&record(0, 0, 2)).unwrap();
