@@ -15,7 +15,8 @@ use crate::copy::plan::PlanRules;
 use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint, RecoveryPointArn};
 use crate::error::{AppError, Outcome};
 use crate::report;
-use crate::state::{self, ItemState, StateError, location};
+use crate::state::location::Newest;
+use crate::state::{self, ItemState, StateError, directory, location};
 use crate::verify::{Comparison, VaultVerification, compare};
 
 pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, AppError> {
@@ -115,15 +116,23 @@ fn recorded(
     dest_arn: &BackupVaultArn,
 ) -> Result<HashMap<RecoveryPointArn, RecoveryPointArn>, AppError> {
     let account = &args.source.source_account;
-    let path = match &args.state_file {
-        Some(path) => path.clone(),
-        None => match location::default_directory()
-            .ok()
-            .and_then(|directory| location::newest(&directory, account, &vault.name, dest_arn))
-        {
-            Some((path, _, _)) => path,
+    let path = if let Some(path) = &args.state_file {
+        path.clone()
+    } else {
+        let Ok(directory) = directory::default_directory() else {
+            return Ok(HashMap::new());
+        };
+        match location::newest(&directory, account, &vault.name, dest_arn)? {
             None => return Ok(HashMap::new()),
-        },
+            Some(Newest { path, heading: Ok(_) }) => path,
+            // The record only helps; the vaults themselves are compared.
+            Some(Newest {
+                heading: Err(error), ..
+            }) => {
+                tracing::warn!("the record of copies is not used: {error}");
+                return Ok(HashMap::new());
+            }
+        }
     };
     let loaded = state::load(&path)?;
     if loaded.header.source_vault != vault.name || loaded.header.destination_vault_arn != *dest_arn {

@@ -74,11 +74,27 @@ pub enum StateError {
         /// The file.
         path: PathBuf,
     },
-    /// A symbolic link stands where the file should be.
-    #[error("{path} is a symbolic link; state is kept in ordinary files only")]
-    Symlink {
-        /// The link.
+    /// A symbolic link, pipe or directory stands where the file should be.
+    #[error("{path} is a symbolic link, or no ordinary file; state is kept in ordinary files only")]
+    NotAFile {
+        /// What stands there.
         path: PathBuf,
+    },
+    /// The file system cannot lock.
+    #[error("{path} cannot be locked: {source}")]
+    NoLocks {
+        /// The lock.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Others may write where the state is kept.
+    #[error("the state directory {path} {problem}")]
+    UnsafeDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Why it is not safe.
+        problem: String,
     },
     /// An item and a record disagree.
     #[error("inconsistent state: {0}")]
@@ -150,7 +166,16 @@ impl StateError {
                 "check the disk's free space and the directory's permissions, then go on with --resume".to_owned()
             }
             Self::NoHome => "set HOME, or name a file with --state-file".to_owned(),
-            Self::Symlink { .. } => "name the real file with --state-file".to_owned(),
+            Self::NoLocks { .. } => {
+                "without a lock two runs could copy the same points; name a file on a local disk with --state-file"
+                    .to_owned()
+            }
+            Self::UnsafeDirectory { path, .. } => format!(
+                "whoever can write there can change what is copied: make it yours alone (chown, chmod 700 {}), or name \
+                 a file in another directory with --state-file",
+                path.display()
+            ),
+            Self::NotAFile { .. } => "name the real file with --state-file".to_owned(),
             Self::Illegal(_) => return None,
         })
     }

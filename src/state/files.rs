@@ -32,42 +32,52 @@ pub(super) fn directory_of(path: &Path) -> PathBuf {
 pub(super) enum Open {
     /// To be read; it must be there.
     Read,
-    /// To be written from its start; made if it is not there.
-    Anew,
+    /// To be made and written; it must not be there.
+    New,
     /// To be read and written, whatever is in it; made if it is not there.
     Keep,
 }
 
-/// Opens an ordinary file, for its owner only if it is made.
+/// Opens an ordinary file; for its owner only, if it is made.
 ///
 /// # Errors
-/// If it is a symbolic link, or cannot be opened.
+/// If it is a symbolic link or another kind of file, or cannot be opened.
 pub(super) fn open(path: &Path, how: Open) -> Result<File, StateError> {
     let action = if how == Open::Read { "read" } else { "create" };
     let mut options = OpenOptions::new();
     options
-        .read(how != Open::Anew)
+        .read(how != Open::New)
         .write(how != Open::Read)
-        .create(how != Open::Read)
-        .truncate(how == Open::Anew)
+        .create(how == Open::Keep)
+        .create_new(how == Open::New)
+        .truncate(false)
         .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        // A named pipe in the file's place must not hold the program up.
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
     let fault = if how == Open::Read {
         Ok(())
     } else {
         crash::write_fault("create")
     };
     let opened = fault.and_then(|()| options.open(path));
-    let file = opened.map_err(|error| symlink_or(path, action, error))?;
+    let file = opened.map_err(|error| not_a_file_or(path, action, error))?;
+    let meta = file
+        .metadata()
+        .map_err(|error| StateError::io(action, path, error))?;
+    if !meta.is_file() {
+        return Err(StateError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
     if how != Open::Read {
         crash::point("file created");
     }
     Ok(file)
 }
 
-fn symlink_or(path: &Path, action: &'static str, error: io::Error) -> StateError {
+fn not_a_file_or(path: &Path, action: &'static str, error: io::Error) -> StateError {
     if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
-        StateError::Symlink {
+        StateError::NotAFile {
             path: path.to_owned(),
         }
     } else {
@@ -115,7 +125,7 @@ fn write_new(
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<(), StateError> {
     remove(new)?;
-    let file = open(new, Open::Anew)?;
+    let file = open(new, Open::New)?;
     let fail = |error| StateError::io("write", new, error);
     crash::write_fault("document write").map_err(fail)?;
     let mut writer = BufWriter::new(&file);

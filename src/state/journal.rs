@@ -5,7 +5,10 @@
 //! lie about what was done.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +59,8 @@ pub struct BadLine {
 pub struct Decoded {
     /// Its lines.
     pub lines: Vec<JournalLine>,
+    /// The offset of the first byte of each line.
+    pub offsets: Vec<usize>,
     /// Length of the whole lines.
     pub good_bytes: usize,
     /// Length of what follows them: a last line that was being written when the program died.
@@ -65,23 +70,38 @@ pub struct Decoded {
 /// Decodes a journal. A last line that ends without a newline was torn by a crash and is left out.
 ///
 /// # Errors
-/// If any whole line is broken: that is no crash, and nothing after it can be trusted.
+/// If any whole line is broken, or its number does not follow on that of the line before: that is
+/// no crash, and nothing after it can be trusted.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, BadLine> {
     let mut decoded = Decoded::default();
     let mut rest = bytes;
     while let Some(end) = rest.iter().position(|b| *b == b'\n') {
         let (text, after) = rest.split_at(end);
-        let line = decode_line(text).map_err(|problem| BadLine {
-            line: decoded.lines.len() + 1,
-            offset: decoded.good_bytes,
-            problem,
-        })?;
+        let before = decoded.lines.last().map(|line: &JournalLine| line.sequence);
+        let line = decode_line(text)
+            .and_then(|line| follows(before, line))
+            .map_err(|problem| BadLine {
+                line: decoded.lines.len() + 1,
+                offset: decoded.good_bytes,
+                problem,
+            })?;
         decoded.lines.push(line);
+        decoded.offsets.push(decoded.good_bytes);
         decoded.good_bytes += end + 1;
         rest = after.get(1..).unwrap_or_default();
     }
     decoded.torn_bytes = rest.len();
     Ok(decoded)
+}
+
+fn follows(before: Option<u64>, line: JournalLine) -> Result<JournalLine, String> {
+    match before {
+        Some(before) if before.checked_add(1) != Some(line.sequence) => Err(format!(
+            "its number is {}, and that of the line before is {before}",
+            line.sequence
+        )),
+        _ => Ok(line),
+    }
 }
 
 fn decode_line(text: &[u8]) -> Result<JournalLine, String> {
@@ -109,20 +129,21 @@ pub struct JournalHandle {
 }
 
 impl JournalHandle {
-    /// Starts the writer on `file`, which ends with line number `sequence`.
+    /// Starts the writer on `file`, whose next line has the number after `attempted`. The writer
+    /// keeps the greatest number there that it has given to a line, before the line is written.
     ///
     /// # Errors
     /// If no thread can be started.
     pub(super) fn start(
         file: File,
         path: &Path,
-        sequence: u64,
-    ) -> Result<(Self, thread::JoinHandle<u64>), StateError> {
+        attempted: Arc<AtomicU64>,
+    ) -> Result<(Self, thread::JoinHandle<()>), StateError> {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let writer = Writer {
             file,
             path: path.to_owned(),
-            sequence,
+            attempted,
             broken: false,
         };
         let thread = thread::Builder::new()
@@ -155,12 +176,12 @@ impl JournalHandle {
 struct Writer {
     file: File,
     path: PathBuf,
-    sequence: u64,
+    attempted: Arc<AtomicU64>,
     broken: bool,
 }
 
 impl Writer {
-    fn run(mut self, mut inbox: mpsc::Receiver<(Vec<JournalRecord>, Ack)>) -> u64 {
+    fn run(mut self, mut inbox: mpsc::Receiver<(Vec<JournalRecord>, Ack)>) {
         let mut batch: Vec<(Vec<JournalRecord>, Ack)> = Vec::new();
         while let Some(first) = inbox.blocking_recv() {
             batch.push(first);
@@ -178,7 +199,6 @@ impl Writer {
                 let _ = ack.send(answer);
             }
         }
-        self.sequence
     }
 
     fn write(&mut self, records: impl Iterator<Item = JournalRecord>) -> Result<(), StateError> {
@@ -188,23 +208,20 @@ impl Writer {
             });
         }
         let mut bytes = Vec::new();
-        let mut sequence = self.sequence;
+        let mut sequence = self.attempted.load(Ordering::Acquire);
+        let mut encoded = Ok(());
         for record in records {
-            sequence += 1;
-            encode(&JournalLine { sequence, record }, &mut bytes)
-                .map_err(|error| StateError::io("write", &self.path, error.into()))?;
+            sequence = sequence.saturating_add(1);
+            encoded = encoded.and_then(|()| encode(&JournalLine { sequence, record }, &mut bytes));
         }
-        let written = files::append(&mut self.file, &bytes);
-        match written {
-            Ok(()) => {
-                self.sequence = sequence;
-                Ok(())
-            }
-            Err(error) => {
-                self.broken = true;
-                Err(StateError::io("write", &self.path, error))
-            }
-        }
+        self.attempted.store(sequence, Ordering::Release);
+        let written = encoded
+            .map_err(io::Error::from)
+            .and_then(|()| files::append(&mut self.file, &bytes));
+        written.map_err(|error| {
+            self.broken = true;
+            StateError::io("write", &self.path, error)
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Owns the files and the ledger's transitions. Knows nothing of AWS calls or of the screen.
 
+pub mod directory;
 mod error;
 mod files;
 mod format;
@@ -9,6 +10,7 @@ mod items;
 mod journal;
 pub mod location;
 mod lock;
+mod reading;
 mod store;
 
 pub use error::StateError;
@@ -16,4 +18,5 @@ pub use format::{Endpoint, Item, ItemState, JournalRecord, RunHeader, VERSION};
 pub use items::{Counts, IllegalTransition, Items};
 pub use journal::{JournalHandle, JournalLine, decode, encode};
 pub use lock::StateLock;
-pub use store::{Loaded, Store, append, journal_path, load};
+pub use reading::{Loaded, load};
+pub use store::{Store, append, journal_path};

@@ -1,27 +1,22 @@
 //! A state file: one valid JSON document, and beside it, while a run is on, its journal and lock.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::error::StateError;
 use super::files::{self, Open};
 use super::format::{FORMAT, Item, JournalRecord, RunHeader, VERSION};
 use super::items::Items;
-use super::journal::{self, JournalHandle};
+use super::journal::JournalHandle;
+use super::location;
 use super::lock::StateLock;
-
-#[derive(Deserialize)]
-struct Document {
-    #[serde(flatten)]
-    header: RunHeader,
-    sequence: u64,
-    finished: bool,
-    items: Vec<Item>,
-}
+use super::reading::Loaded;
 
 #[derive(Serialize)]
 struct DocumentRef<'a> {
@@ -34,34 +29,15 @@ struct DocumentRef<'a> {
     items: Vec<&'a Item>,
 }
 
-/// Just enough to tell what a file is before the rest is read.
-#[derive(Deserialize)]
-struct Probe {
-    format: Option<String>,
-    version: Option<u64>,
-}
-
-/// What a state file and its journal hold.
-#[derive(Debug)]
-pub struct Loaded {
-    /// What the run is about.
-    pub header: RunHeader,
-    /// Its items.
-    pub items: Items,
-    /// Whether nothing was left to do.
-    pub finished: bool,
-    /// Things the operator should know, such as a torn last line.
-    pub notes: Vec<String>,
-    sequence: u64,
-}
-
 /// An open state file. Holds its lock.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
     header: RunHeader,
     journal: JournalHandle,
-    writer: thread::JoinHandle<u64>,
+    writer: thread::JoinHandle<()>,
+    /// The greatest number that any line was given, written or not.
+    attempted: Arc<AtomicU64>,
     lock: StateLock,
 }
 
@@ -81,7 +57,8 @@ impl Store {
         StateLock::acquire(path)
     }
 
-    /// Begins a state file with the items of a plan.
+    /// Begins a state file with the items of a plan. A journal that lies there belongs to another
+    /// run and is put aside first: its lines must never be taken for this one's.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -91,6 +68,13 @@ impl Store {
         header: RunHeader,
         items: &Items,
     ) -> Result<Self, StateError> {
+        if let Some(kept) = location::set_journal_aside(path)? {
+            tracing::warn!(
+                "a journal without its state file was beside {}; it is kept as {}",
+                path.display(),
+                kept.display()
+            );
+        }
         write_document(path, &header, 0, items)?;
         Self::open(path, lock, header, 0)
     }
@@ -107,14 +91,17 @@ impl Store {
 
     fn open(path: &Path, lock: StateLock, header: RunHeader, sequence: u64) -> Result<Self, StateError> {
         let journal = journal_path(path);
-        let file = files::open(&journal, Open::Anew)?;
+        files::remove(&journal)?;
+        let file = files::open(&journal, Open::New)?;
         files::sync_directory(&journal)?;
-        let (handle, writer) = JournalHandle::start(file, &journal, sequence)?;
+        let attempted = Arc::new(AtomicU64::new(sequence));
+        let (handle, writer) = JournalHandle::start(file, &journal, Arc::clone(&attempted))?;
         Ok(Self {
             path: path.to_owned(),
             header,
             journal: handle,
             writer,
+            attempted,
             lock,
         })
     }
@@ -141,93 +128,22 @@ impl Store {
     /// If the document cannot be written; document and journal of before are then still there.
     pub fn finish(self, items: &Items) -> Result<(), StateError> {
         drop(self.journal);
-        let sequence = self.writer.join().unwrap_or(0);
+        // A writer that panicked has told whoever waited for it; what was lived is in `items`.
+        let _ = self.writer.join();
+        // Lines whose write failed may be whole on disk all the same. They are in `items`, so that
+        // their numbers have to count as folded in, or the next load would apply them twice.
+        let sequence = self.attempted.load(Ordering::Acquire);
         write_document(&self.path, &self.header, sequence, items)?;
         files::remove(&journal_path(&self.path))?;
-        self.lock.release();
+        drop(self.lock);
         Ok(())
     }
-}
 
-/// Reads a state file and what its journal adds. Changes nothing.
-///
-/// # Errors
-/// If it is missing, broken, or of a newer version.
-pub fn load(path: &Path) -> Result<Loaded, StateError> {
-    let text = read(path)?;
-    let document = parse(path, &text)?;
-    let mut loaded = Loaded {
-        header: document.header,
-        items: Items::new(document.items),
-        finished: document.finished,
-        notes: Vec::new(),
-        sequence: document.sequence,
-    };
-    replay(&journal_path(path), &mut loaded)?;
-    Ok(loaded)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, StateError> {
-    let mut bytes = Vec::new();
-    files::open(path, Open::Read)?
-        .read_to_end(&mut bytes)
-        .map_err(|error| StateError::io("read", path, error))?;
-    Ok(bytes)
-}
-
-fn parse(path: &Path, text: &[u8]) -> Result<Document, StateError> {
-    let invalid = |error: &serde_json::Error| StateError::InvalidJson {
-        path: path.to_owned(),
-        line: error.line(),
-        column: error.column(),
-        problem: error.to_string(),
-    };
-    let probe: Probe = serde_json::from_slice(text).map_err(|e| invalid(&e))?;
-    if probe.format.as_deref() != Some(FORMAT) {
-        return Err(StateError::InvalidJson {
-            path: path.to_owned(),
-            line: 1,
-            column: 1,
-            problem: format!("this is no state file: `format` is not \"{FORMAT}\""),
-        });
+    /// Leaves document and journal as they are, for `--resume`: the end of a process that has no
+    /// time. The lock goes with the process, not before, because the writer may still be at work.
+    pub fn abandon(self) {
+        std::mem::forget(self.lock);
     }
-    if probe.version != Some(u64::from(VERSION)) {
-        return Err(StateError::Version {
-            path: path.to_owned(),
-            found: probe.version.unwrap_or(0),
-            supported: VERSION,
-        });
-    }
-    serde_json::from_slice(text).map_err(|e| invalid(&e))
-}
-
-fn replay(path: &Path, loaded: &mut Loaded) -> Result<(), StateError> {
-    let bytes = match read(path) {
-        Ok(bytes) => bytes,
-        Err(StateError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    let decoded = journal::decode(&bytes).map_err(|bad| StateError::DamagedJournal {
-        path: path.to_owned(),
-        line: bad.line,
-        offset: bad.offset,
-        problem: bad.problem,
-    })?;
-    let folded_in = loaded.sequence;
-    // Lines up to the document's sequence are in it already: the program died between the two.
-    for line in decoded.lines.into_iter().filter(|line| line.sequence > folded_in) {
-        loaded.items.apply(&line.record)?;
-        loaded.finished = false;
-        loaded.sequence = line.sequence;
-    }
-    if decoded.torn_bytes > 0 {
-        loaded.notes.push(format!(
-            "the last line of {} was cut off by a crash: {} bytes were dropped",
-            path.display(),
-            decoded.torn_bytes
-        ));
-    }
-    Ok(())
 }
 
 fn write_document(path: &Path, header: &RunHeader, sequence: u64, items: &Items) -> Result<(), StateError> {
@@ -246,9 +162,18 @@ fn write_document(path: &Path, header: &RunHeader, sequence: u64, items: &Items)
     })
 }
 
+/// Writes what the journal adds into the document, so that one file holds everything.
+///
+/// # Errors
+/// If the document cannot be written; nothing has changed then.
+pub(super) fn fold(path: &Path, loaded: &Loaded) -> Result<(), StateError> {
+    write_document(path, &loaded.header, loaded.sequence, &loaded.items)?;
+    files::remove(&journal_path(path))
+}
+
 fn refuse_symlink(path: &Path) -> Result<(), StateError> {
     match fs::symlink_metadata(path) {
-        Ok(meta) if meta.file_type().is_symlink() => Err(StateError::Symlink {
+        Ok(meta) if !meta.is_file() => Err(StateError::NotAFile {
             path: path.to_owned(),
         }),
         _ => Ok(()),
@@ -271,5 +196,184 @@ pub async fn append(
         Ok(())
     } else {
         journal.append(records).await
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::fs::OpenOptions;
+
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::domain::{
+        AccountId, BackupVaultName, CopyJobId, IdempotencyToken, RecoveryPointArn, ResourceArn,
+    };
+    use crate::state::format::{Endpoint, ItemState};
+    use crate::state::items::Counts;
+    use crate::state::journal::{JournalLine, encode};
+    use crate::state::reading::load;
+
+    pub(in crate::state) fn header() -> RunHeader {
+        let account: AccountId = "123456789012".parse().unwrap();
+        let vault: BackupVaultName = "v1".parse().unwrap();
+        let region = crate::domain::Region::us_east_1();
+        RunHeader {
+            run_id: "r".to_owned(),
+            created_by: "test".to_owned(),
+            created_at: DateTime::UNIX_EPOCH,
+            endpoint: Endpoint::Simulated,
+            source_account: account.clone(),
+            dest_account: account.clone(),
+            region: region.clone(),
+            dest_region: region.clone(),
+            destination_vault_arn: crate::domain::BackupVaultArn::new(&region, &account, &vault),
+            source_vault: vault,
+            selection: "all".to_owned(),
+        }
+    }
+
+    fn arn(n: u32) -> RecoveryPointArn {
+        RecoveryPointArn::from_aws(&format!("arn:aws:ec2:us-east-1::snapshot/snap-{n}"))
+    }
+
+    fn items() -> Items {
+        Items::new((0..3).map(|n| Item {
+            recovery_point_arn: arn(n),
+            resource_arn: ResourceArn::from_aws("r"),
+            resource_type: "EBS".into(),
+            creation_date: DateTime::UNIX_EPOCH,
+            backup_size_bytes: None,
+            lifecycle: None,
+            attempt: 0,
+            state: ItemState::Pending,
+        }))
+    }
+
+    fn intended(n: u32) -> JournalRecord {
+        JournalRecord::StartIntended {
+            recovery_point_arn: arn(n),
+            attempt: 1,
+            idempotency_token: IdempotencyToken::for_attempt(&arn(n), &header().destination_vault_arn, 1),
+        }
+    }
+
+    fn started(n: u32) -> JournalRecord {
+        JournalRecord::Started {
+            recovery_point_arn: arn(n),
+            copy_job_id: CopyJobId::from_aws("j"),
+            at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn wait<F: Future>(future: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(future)
+    }
+
+    fn begin(path: &Path) -> Store {
+        Store::create(path, Store::lock(path).unwrap(), header(), &items()).unwrap()
+    }
+
+    /// A run that dies with two lines in its journal; what it knew.
+    pub(in crate::state) fn run(path: &Path) -> Counts {
+        let store = begin(path);
+        let mut items = items();
+        let journal = store.journal();
+        wait(append(&journal, &mut items, vec![intended(0), started(0)])).unwrap();
+        items.counts()
+    }
+
+    fn journal_of(records: Vec<JournalRecord>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (sequence, record) in (1..).zip(records) {
+            encode(&JournalLine { sequence, record }, &mut bytes).unwrap();
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_journal_of_another_run_is_never_taken_for_this_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s.json");
+        let stale = journal_of(vec![intended(1), started(1)]);
+        fs::write(journal_path(&path), &stale).unwrap();
+        drop(begin(&path));
+        fs::remove_file(&path).unwrap();
+        fs::write(journal_path(&path), &stale).unwrap();
+        drop(begin(&path));
+        assert_eq!(load(&path).unwrap().items.counts().pending, 3);
+        for kept in ["s.json.journal.bak", "s.json.journal.bak.1"] {
+            assert_eq!(fs::read(directory.path().join(kept)).unwrap(), stale, "{kept}");
+        }
+    }
+
+    #[test]
+    fn lines_whose_write_failed_count_as_folded_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s.json");
+        let mut store = begin(&path);
+        // Takes what is written and cannot be synced.
+        let unsyncable = OpenOptions::new().write(true).open("/dev/null").unwrap();
+        let (journal, writer) =
+            JournalHandle::start(unsyncable, &journal_path(&path), Arc::clone(&store.attempted)).unwrap();
+        (store.journal, store.writer) = (journal, writer);
+        let mut known = items();
+        let records = vec![intended(0), started(0)];
+        let journal = store.journal();
+        wait(append(&journal, &mut known, records.clone())).unwrap_err();
+        drop(journal);
+        store.finish(&known).unwrap();
+        // The lines have reached the disk all the same, and the program died before it removed them.
+        fs::write(journal_path(&path), journal_of(records)).unwrap();
+        let loaded = load(&path).unwrap();
+        assert_eq!(loaded.items.counts(), known.counts());
+        assert_eq!(loaded.sequence, 2);
+    }
+
+    #[test]
+    fn a_writer_that_panicked_does_not_set_the_numbers_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s.json");
+        let mut store = begin(&path);
+        let mut known = items();
+        let journal = store.journal();
+        wait(append(&journal, &mut known, vec![intended(0), started(0)])).unwrap();
+        drop(journal);
+        store.writer = thread::spawn(|| panic!("as the writer might"));
+        store.finish(&known).unwrap();
+        let loaded = load(&path).unwrap();
+        assert_eq!((loaded.sequence, loaded.items.counts()), (2, known.counts()));
+    }
+
+    #[test]
+    fn journals_with_missing_lines_are_refused_by_file_line_and_byte() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s.json");
+        let before = run(&path);
+        let journal = journal_path(&path);
+        let text = fs::read_to_string(&journal).unwrap();
+        let (first, second) = text.split_once('\n').unwrap();
+        for (broken, place) in [
+            // The second line only: it does not follow on the document.
+            (second.to_owned(), "line 1 (byte 0)"),
+            // The first one twice: the second does not follow on it.
+            (
+                format!("{first}\n{first}\n"),
+                &*format!("line 2 (byte {})", first.len() + 1),
+            ),
+        ] {
+            fs::write(&journal, &broken).unwrap();
+            let error = load(&path).unwrap_err().to_string();
+            assert!(
+                error.contains("s.json.journal") && error.contains(place),
+                "{error}"
+            );
+            assert_eq!(fs::read_to_string(&journal).unwrap(), broken);
+        }
+        fs::write(&journal, &text).unwrap();
+        assert_eq!(load(&path).unwrap().items.counts(), before);
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use chrono::Utc;
 
 use crate::cli::args::CopyArgs;
-use crate::state::{self, Loaded, RunHeader, StateError, StateLock, Store, location};
+use crate::state::location::Newest;
+use crate::state::{self, Loaded, RunHeader, StateError, StateLock, Store, directory, location};
 
 /// A state file that a run has chosen. Nothing but the lock has been written.
 #[derive(Debug)]
@@ -28,12 +29,19 @@ fn lock(args: &CopyArgs, path: &std::path::Path) -> Result<Option<StateLock>, St
     }
 }
 
+fn warn_of_place(path: &std::path::Path) {
+    if let Some(warning) = directory::warning(path) {
+        tracing::warn!("{warning}");
+    }
+}
+
 /// Chooses the file by the options.
 pub(super) fn choose(args: &CopyArgs, header: &RunHeader) -> Result<Opened, StateError> {
     if args.resume {
         return resume(args, header);
     }
     if let Some(path) = &args.state_file {
+        warn_of_place(path);
         let lock = lock(args, path)?;
         let there = path.exists();
         if there && !args.reset && !state::load(path)?.finished {
@@ -46,26 +54,17 @@ pub(super) fn choose(args: &CopyArgs, header: &RunHeader) -> Result<Opened, Stat
             set_aside: there,
         });
     }
-    let directory = location::default_directory()?;
-    if !args.dry_run {
-        location::make_directory(&directory)?;
-    }
+    let directory = directory::default_directory()?;
     let (account, vault) = (&header.source_account, &header.source_vault);
-    let newest = location::newest(&directory, account, vault, &header.destination_vault_arn);
-    if let Some((path, _, finished)) = newest {
-        if args.reset && !args.dry_run {
-            // Whoever still writes it must not lose it under its hands.
-            let lock = Store::lock(&path)?;
-            let kept = location::set_aside(&path)?;
-            lock.release();
-            tracing::info!("the earlier state is kept as {}", kept.display());
-        } else if !finished {
-            tracing::info!(
-                "an unfinished run is in {}; --resume goes on with it. A new run is begun: what was copied \
-                 already is found in the destination",
-                path.display()
-            );
+    if !args.dry_run {
+        if let Some(note) = directory::make(&directory)? {
+            tracing::warn!("{note}");
         }
+        location::clear_unborn(&directory, account, vault);
+    }
+    let newest = location::newest(&directory, account, vault, &header.destination_vault_arn)?;
+    if let Some(newest) = newest {
+        before_new_run(args, newest)?;
     }
     let path = location::new_path(&directory, account, vault, Utc::now());
     let lock = lock(args, &path)?;
@@ -77,6 +76,32 @@ pub(super) fn choose(args: &CopyArgs, header: &RunHeader) -> Result<Opened, Stat
     })
 }
 
+/// What is done about, or said of, the newest state of before when a new run is begun.
+fn before_new_run(args: &CopyArgs, newest: Newest) -> Result<(), StateError> {
+    let Newest { path, heading } = newest;
+    if args.reset && !args.dry_run {
+        // Whoever still writes it must not lose it under its hands.
+        let lock = Store::lock(&path)?;
+        let kept = location::set_aside(&path)?;
+        drop(lock);
+        tracing::info!("the earlier state is kept as {}", kept.display());
+        return Ok(());
+    }
+    match heading {
+        Ok((_, true)) => {}
+        Ok((_, false)) => tracing::info!(
+            "an unfinished run is in {}; --resume goes on with it. A new run is begun: what was copied already is \
+             found in the destination",
+            path.display()
+        ),
+        Err(error) => tracing::warn!(
+            "the newest state cannot be read, and is left as it is: {error}. A new run is begun: what was copied \
+             already is found in the destination"
+        ),
+    }
+    Ok(())
+}
+
 fn resume(args: &CopyArgs, header: &RunHeader) -> Result<Opened, StateError> {
     let path = if let Some(path) = &args.state_file {
         if !path.exists() {
@@ -84,12 +109,23 @@ fn resume(args: &CopyArgs, header: &RunHeader) -> Result<Opened, StateError> {
                 looked_for: format!("{} does not exist", path.display()),
             });
         }
+        warn_of_place(path);
         path.clone()
     } else {
-        let directory = location::default_directory()?;
+        let directory = directory::default_directory()?;
+        if !args.dry_run
+            && directory.exists()
+            && let Some(note) = directory::make(&directory)?
+        {
+            tracing::warn!("{note}");
+        }
         let (account, vault) = (&header.source_account, &header.source_vault);
-        match location::newest(&directory, account, vault, &header.destination_vault_arn) {
-            Some((path, _, _)) => path,
+        match location::newest(&directory, account, vault, &header.destination_vault_arn)? {
+            // Whether a broken one is the one that is wanted cannot be known, so it is not passed over.
+            Some(Newest { path, heading }) => {
+                heading?;
+                path
+            }
             None => {
                 return Err(StateError::NothingToResume {
                     looked_for: format!(

@@ -1,0 +1,173 @@
+//! Reading a state file and its journal. Changes nothing, and believes nothing that does not add up.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use super::error::StateError;
+use super::files::{self, Open};
+use super::format::{FORMAT, Item, RunHeader, VERSION};
+use super::items::Items;
+use super::journal::{self, Decoded};
+use super::store::journal_path;
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(flatten)]
+    header: RunHeader,
+    sequence: u64,
+    finished: bool,
+    items: Vec<Item>,
+}
+
+/// A document without its items, which are only passed over.
+#[derive(Deserialize)]
+struct Heading {
+    #[serde(flatten)]
+    header: RunHeader,
+    sequence: u64,
+    finished: bool,
+    #[serde(rename = "items")]
+    _items: IgnoredAny,
+}
+
+/// Just enough to tell what a file is before the rest is read.
+#[derive(Deserialize)]
+struct Probe {
+    format: Option<String>,
+    version: Option<u64>,
+}
+
+/// What a state file and its journal hold.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the run is about.
+    pub header: RunHeader,
+    /// Its items.
+    pub items: Items,
+    /// Whether nothing was left to do.
+    pub finished: bool,
+    /// Things the operator should know, such as a torn last line.
+    pub notes: Vec<String>,
+    pub(super) sequence: u64,
+}
+
+/// Reads a state file and what its journal adds. Changes nothing.
+///
+/// # Errors
+/// If it is missing, broken, or of a newer version.
+pub fn load(path: &Path) -> Result<Loaded, StateError> {
+    let document: Document = parse(path, &read(path)?)?;
+    let mut loaded = Loaded {
+        header: document.header,
+        items: Items::new(document.items),
+        finished: document.finished,
+        notes: Vec::new(),
+        sequence: document.sequence,
+    };
+    replay(&journal_path(path), &mut loaded)?;
+    Ok(loaded)
+}
+
+/// What a state file is about and whether nothing was left to do, without building its items.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn heading(path: &Path) -> Result<(RunHeader, bool), StateError> {
+    let heading: Heading = parse(path, &read(path)?)?;
+    let journal = read_journal(&journal_path(path), heading.sequence)?;
+    let newest = journal.lines.last().map_or(0, |line| line.sequence);
+    Ok((heading.header, heading.finished && newest <= heading.sequence))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StateError> {
+    let mut bytes = Vec::new();
+    files::open(path, Open::Read)?
+        .read_to_end(&mut bytes)
+        .map_err(|error| StateError::io("read", path, error))?;
+    Ok(bytes)
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, StateError> {
+    let invalid = |error: &serde_json::Error| StateError::InvalidJson {
+        path: path.to_owned(),
+        line: error.line(),
+        column: error.column(),
+        problem: error.to_string(),
+    };
+    let probe: Probe = serde_json::from_slice(text).map_err(|e| invalid(&e))?;
+    if probe.format.as_deref() != Some(FORMAT) {
+        return Err(StateError::InvalidJson {
+            path: path.to_owned(),
+            line: 1,
+            column: 1,
+            problem: format!("this is no state file: `format` is not \"{FORMAT}\""),
+        });
+    }
+    if probe.version != Some(u64::from(VERSION)) {
+        return Err(StateError::Version {
+            path: path.to_owned(),
+            found: probe.version.unwrap_or(0),
+            supported: VERSION,
+        });
+    }
+    serde_json::from_slice(text).map_err(|e| invalid(&e))
+}
+
+/// The journal of a document that ends with line `sequence`. A journal that is not there is empty.
+fn read_journal(path: &Path, sequence: u64) -> Result<Decoded, StateError> {
+    let bytes = match read(path) {
+        Ok(bytes) => bytes,
+        Err(StateError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let decoded = journal::decode(&bytes).map_err(|bad| StateError::DamagedJournal {
+        path: path.to_owned(),
+        line: bad.line,
+        offset: bad.offset,
+        problem: bad.problem,
+    })?;
+    match decoded.lines.first() {
+        Some(first) if first.sequence > sequence.saturating_add(1) => Err(StateError::DamagedJournal {
+            path: path.to_owned(),
+            line: 1,
+            offset: 0,
+            problem: format!(
+                "its number is {}, and the state file ends with {sequence}: lines are missing, or the two do not \
+                 belong together",
+                first.sequence
+            ),
+        }),
+        _ => Ok(decoded),
+    }
+}
+
+fn replay(path: &Path, loaded: &mut Loaded) -> Result<(), StateError> {
+    let folded_in = loaded.sequence;
+    let decoded = read_journal(path, folded_in)?;
+    let numbered = decoded.lines.into_iter().zip(decoded.offsets).enumerate();
+    // Lines up to the document's sequence are in it already: the program died between the two.
+    for (index, (line, offset)) in numbered.filter(|(_, (line, _))| line.sequence > folded_in) {
+        loaded
+            .items
+            .apply(&line.record)
+            .map_err(|problem| StateError::DamagedJournal {
+                path: path.to_owned(),
+                line: index + 1,
+                offset,
+                problem: problem.to_string(),
+            })?;
+        loaded.finished = false;
+        loaded.sequence = line.sequence;
+    }
+    if decoded.torn_bytes > 0 {
+        loaded.notes.push(format!(
+            "the last line of {} was cut off by a crash: {} bytes were dropped",
+            path.display(),
+            decoded.torn_bytes
+        ));
+    }
+    Ok(())
+}
