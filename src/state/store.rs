@@ -255,6 +255,7 @@ pub(super) mod tests {
             recovery_point_arn: arn(n),
             attempt: 1,
             idempotency_token: IdempotencyToken::for_attempt(&arn(n), &header().destination_vault_arn, 1),
+            at: None,
         }
     }
 

@@ -55,7 +55,7 @@ pub(super) fn resume_command(arguments: impl Iterator<Item = OsString>) -> Strin
 /// The summary.
 pub(super) fn summary(closing: Closing, end: &RunEnd, exit_code: u8) -> Summary {
     let stats = end.stats;
-    let left = stats.pending + stats.in_progress > 0;
+    let left = stats.pending + stats.in_progress > 0 || end.state_error.is_some();
     Summary {
         schema_version: SCHEMA_VERSION,
         run_id: closing.run_id,

@@ -1,6 +1,7 @@
 //! `copy`: plan, confirmation, destination set-up, the run, its summary.
 
 mod closing;
+mod last_resort;
 mod prepare;
 mod run_vaults;
 mod state_file;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CopyCommand;
+use super::last_resort::{self, UnsavedVault};
 use super::prepare::{Clients, PreparedVault};
 use crate::aws::{BackupClient, vault_access};
 use crate::cli::copy_args::{MaxInFlight, ProgressChoice};
@@ -21,7 +22,7 @@ use crate::copy::window::Window;
 use crate::domain::IamRoleArn;
 use crate::error::AppError;
 use crate::report::{ProgressMode, ProgressReporter, VaultSummary};
-use crate::state::{Store, location};
+use crate::state::{StateError, Store, location};
 
 /// Time between looks at the clock by the display.
 const TICK: Duration = Duration::from_secs(1);
@@ -51,9 +52,18 @@ pub(super) async fn run(
     let mut stores = Vec::new();
     let mut ledgers = Vec::new();
     for vault in vaults {
-        let (store, ledger) = begin(vault)?;
-        stores.push(store);
-        ledgers.push(ledger);
+        match begin(vault) {
+            Ok((store, ledger)) => {
+                stores.push(store);
+                ledgers.push(ledger);
+            }
+            Err(error) => {
+                // Those that were begun are left as one document each. The first error is the one
+                // to be told; a journal that stays is read by --resume.
+                let _ = close(stores, ledgers, false);
+                return Err(error);
+            }
+        }
     }
     let reporter = Arc::new(Mutex::new(reporter(command)));
     let on_demand = show_on_signal(Arc::clone(&reporter));
@@ -77,19 +87,51 @@ pub(super) async fn run(
     let at_once = *stop.subscribe().borrow() == Some(StopReason::InterruptedAgain);
     let mut plan = PlanTally::default();
     let mut summaries = Vec::new();
-    for (store, ledger) in stores.into_iter().zip(ledgers) {
+    for (store, ledger) in stores.iter().zip(&ledgers) {
         plan.merge(&PlanTally::of(&ledger.items));
-        summaries.push(summary(&store, &ledger));
-        // After a second signal nothing is folded in: the journal is whole, and --resume reads it.
-        if !at_once && let Err(error) = store.finish(&ledger.items) {
-            end.state_error.get_or_insert(error);
-        }
+        summaries.push(summary(store, ledger));
     }
+    let unclosed = close(stores, ledgers, at_once);
+    let unsaved: Vec<UnsavedVault> = unclosed
+        .into_iter()
+        .filter_map(|(unsaved, error)| {
+            end.state_error.get_or_insert(error);
+            unsaved
+        })
+        .collect();
+    last_resort::keep(command, &unsaved);
     Ok(EndedRun {
         end,
         plan,
         vaults: summaries,
     })
+}
+
+/// Closes the state files. Answers the errors of those that could not be, with what is then in
+/// memory only.
+fn close(
+    stores: Vec<Store>,
+    ledgers: Vec<VaultLedger>,
+    at_once: bool,
+) -> Vec<(Option<UnsavedVault>, StateError)> {
+    let mut unclosed = Vec::new();
+    for (store, ledger) in stores.into_iter().zip(ledgers) {
+        let VaultLedger {
+            items,
+            destination_vault_arn,
+            ..
+        } = ledger;
+        // After a second signal nothing is folded in: the journal is whole, and --resume reads it.
+        if at_once {
+            store.abandon();
+            continue;
+        }
+        let path = store.path().to_owned();
+        if let Err(error) = store.finish(&items) {
+            unclosed.push((UnsavedVault::of(path, destination_vault_arn, &items), error));
+        }
+    }
+    unclosed
 }
 
 fn begin(vault: PreparedVault) -> Result<(Store, VaultLedger), AppError> {
