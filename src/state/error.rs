@@ -22,6 +22,12 @@ pub enum StateError {
         /// The parser's words.
         problem: String,
     },
+    /// The document is JSON, and not what was written.
+    #[error("Failed to load state file: {path} is damaged, or was edited: its checksum does not match")]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is of another version.
     #[error(
         "State file version mismatch: {path} has version {found}, this program reads up to version {supported}"
@@ -146,6 +152,11 @@ impl StateError {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Checksum { .. } => {
+                "restore the file from a copy, or start anew with --reset (the old file is kept as .bak); after an edit \
+                 of your own take its member `crc32` out, and it is read as it is"
+                    .to_owned()
+            }
             Self::InvalidJson { .. } | Self::DamagedJournal { .. } => {
                 "restore the file from a copy, or start anew with --reset (the old file is kept as .bak) or with \
                  another --state-file; points that were copied already are found in the destination and skipped"

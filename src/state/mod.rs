@@ -2,6 +2,7 @@
 //!
 //! Owns the files and the ledger's transitions. Knows nothing of AWS calls or of the screen.
 
+mod checksum;
 pub mod directory;
 mod error;
 mod files;

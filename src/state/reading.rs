@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::checksum;
 use super::error::StateError;
 use super::files::{self, Open};
 use super::format::{FORMAT, Item, RunHeader, VERSION};
@@ -38,6 +39,7 @@ struct Heading {
 struct Probe {
     format: Option<String>,
     version: Option<u64>,
+    crc32: Option<String>,
 }
 
 /// What a state file and its journal hold.
@@ -111,6 +113,11 @@ fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, StateError>
             path: path.to_owned(),
             found: probe.version.unwrap_or(0),
             supported: VERSION,
+        });
+    }
+    if probe.crc32.is_some() && !checksum::is_whole(text) {
+        return Err(StateError::Checksum {
+            path: path.to_owned(),
         });
     }
     serde_json::from_slice(text).map_err(|e| invalid(&e))

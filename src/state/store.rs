@@ -9,6 +9,7 @@ use std::thread;
 
 use serde::Serialize;
 
+use super::checksum::{Running, Summed};
 use super::error::StateError;
 use super::files::{self, Open};
 use super::format::{FORMAT, Item, JournalRecord, RunHeader, VERSION};
@@ -27,6 +28,8 @@ struct DocumentRef<'a> {
     sequence: u64,
     finished: bool,
     items: Vec<&'a Item>,
+    // The last one: it sums up what is before it.
+    crc32: &'a Running,
 }
 
 /// An open state file. Holds its lock.
@@ -148,6 +151,7 @@ impl Store {
 
 fn write_document(path: &Path, header: &RunHeader, sequence: u64, items: &Items) -> Result<(), StateError> {
     let counts = items.counts();
+    let sum = Running::default();
     let document = DocumentRef {
         format: FORMAT,
         version: VERSION,
@@ -155,9 +159,14 @@ fn write_document(path: &Path, header: &RunHeader, sequence: u64, items: &Items)
         sequence,
         finished: counts.pending + counts.starting + counts.in_flight == 0,
         items: items.iter().collect(),
+        crc32: &sum,
     };
     files::replace(path, |writer| {
-        serde_json::to_writer(&mut *writer, &document)?;
+        let mut summed = Summed {
+            inner: &mut *writer,
+            sum: &sum,
+        };
+        serde_json::to_writer(&mut summed, &document)?;
         writer.write_all(b"\n")
     })
 }
