@@ -8,6 +8,8 @@
     reason = "each test binary uses its part"
 )]
 
+pub mod server;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
