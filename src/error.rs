@@ -63,6 +63,9 @@ pub enum AppError {
     /// A signal before anything was begun.
     #[error("interrupted before anything was started")]
     InterruptedEarly,
+    /// The runtime limit before anything was begun.
+    #[error("the runtime limit was reached before anything was started")]
+    TimeUpEarly,
 }
 
 impl AppError {
@@ -99,6 +102,9 @@ impl AppError {
             }
             Self::Io { .. } => Some("check the path, its permissions and the disk's free space".to_owned()),
             Self::InterruptedEarly => Some("run the command again".to_owned()),
+            Self::TimeUpEarly => {
+                Some("run the command again, with a longer --max-runtime-minutes".to_owned())
+            }
             Self::Simulate(_) | Self::ClosedPipe => None,
         }
     }
@@ -108,7 +114,7 @@ impl AppError {
 pub fn code(result: &Result<Outcome, AppError>) -> u8 {
     match result {
         Ok(Outcome::Done) | Err(AppError::ClosedPipe) => 0,
-        Ok(Outcome::Incomplete) | Err(AppError::InterruptedEarly) => 2,
+        Ok(Outcome::Incomplete) | Err(AppError::InterruptedEarly | AppError::TimeUpEarly) => 2,
         Ok(Outcome::WithErrors) | Err(_) => 1,
         Ok(Outcome::Child(code)) => *code,
     }

@@ -1,6 +1,7 @@
 //! The options of `copy`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use clap::ValueEnum;
@@ -191,6 +192,14 @@ pub struct CopyArgs {
     /// How AWS is called.
     #[command(flatten)]
     pub connection: ConnectionArgs,
+}
+
+impl CopyArgs {
+    /// `--max-runtime-minutes`.
+    pub(super) fn runtime_limit(&self) -> Option<Duration> {
+        self.max_runtime_minutes
+            .map(|minutes| Duration::from_secs_f64(minutes * 60.0))
+    }
 }
 
 fn parse_in_flight(text: &str) -> Result<MaxInFlight, String> {

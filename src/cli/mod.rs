@@ -11,19 +11,23 @@ mod output;
 mod selection;
 pub mod simulate;
 mod source_vault;
+mod supervise;
 mod verify;
 pub mod version;
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
 use args::{Cli, Command, GlobalArgs};
 use connection::Connections;
+use supervise::{Ending, Supervisor};
 
 use crate::aws::Context;
+use crate::copy::stop::StopSource;
 use crate::error::{AppError, Outcome, code};
 use crate::report::Console;
 
@@ -33,6 +37,7 @@ struct Session {
     global: GlobalArgs,
     console: Console,
     context: Context,
+    stop: Arc<StopSource>,
 }
 
 impl Session {
@@ -60,17 +65,67 @@ pub fn main() -> ExitCode {
         }
     };
     let colour = output::use_colour(cli.global.color);
-    let result = run(cli);
-    if let Err(error) = &result
-        && !matches!(error, AppError::ClosedPipe)
-    {
-        output::show_error(error, colour);
-    }
+    let console = match Console::start() {
+        Ok(console) => console,
+        Err(error) => {
+            let error = AppError::io("start the program's threads", error);
+            output::show_error_at_once(&error, colour);
+            return ExitCode::from(code(&Err(error)));
+        }
+    };
+    supervise::tell_of_faults(&console);
+    let context = Context::default();
+    let supervisor = Supervisor {
+        stop: Arc::new(StopSource::new(context.cancel.clone())),
+        console,
+        stops_at_signals: matches!(cli.command, Command::Copy(_)),
+        runtime_limit: match &cli.command {
+            Command::Copy(args) => args.runtime_limit(),
+            _ => None,
+        },
+    };
+    let work = {
+        let (console, stop) = (supervisor.console.clone(), Arc::clone(&supervisor.stop));
+        move || run(cli, console, context, stop)
+    };
+    let ending = supervisor
+        .run(work)
+        .unwrap_or_else(|error| Ending::Ended(Err(AppError::io("start the program's threads", error))));
+    let result = conclude(&supervisor, ending, colour);
     ExitCode::from(code(&result))
 }
 
-fn run(cli: Cli) -> Result<Outcome, AppError> {
-    let console = Console::new();
+/// Says what is left to be said, and makes an outcome of every ending.
+fn conclude(supervisor: &Supervisor, ending: Ending, colour: bool) -> Result<Outcome, AppError> {
+    let run_is_on = supervisor.stop.drain().is_some();
+    match &ending {
+        Ending::Ended(Ok(_) | Err(AppError::ClosedPipe)) | Ending::Broken => {}
+        Ending::Ended(Err(error)) => output::show_error(error, colour, &supervisor.console),
+        Ending::Late(reason) => {
+            let next = if run_is_on {
+                format!(
+                    "the journal beside the state file has everything. To go on, run: {}",
+                    copy::resume_command(std::env::args_os())
+                )
+            } else {
+                "nothing was started".to_owned()
+            };
+            let why = reason.describe();
+            supervisor.console.line(&format!(
+                "WARNING: {why}: left without waiting any longer; {next}"
+            ));
+        }
+    }
+    supervisor.last_words(&ending);
+    match ending {
+        Ending::Ended(result) => result,
+        Ending::Late(_) => Ok(Outcome::Incomplete),
+        Ending::Broken if run_is_on => Ok(Outcome::Incomplete),
+        Ending::Broken => Ok(Outcome::WithErrors),
+    }
+}
+
+fn run(cli: Cli, console: Console, context: Context, stop: Arc<StopSource>) -> Result<Outcome, AppError> {
     match cli.command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -85,12 +140,18 @@ fn run(cli: Cli) -> Result<Outcome, AppError> {
         _ => {}
     }
     output::start_logging(&cli.global, &console)?;
+    let session = Session {
+        global: cli.global,
+        console,
+        context,
+        stop,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .worker_threads(2)
         .build()
         .map_err(|error| AppError::io("start the program's threads", error))?;
-    let result = runtime.block_on(dispatch(cli.command, cli.global, console));
+    let result = runtime.block_on(dispatch(cli.command, session));
     // A read of standard input that nobody answers must not keep the program alive.
     runtime.shutdown_background();
     result
@@ -107,17 +168,11 @@ fn man(out: &mut dyn std::io::Write) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn dispatch(command: Command, global: GlobalArgs, console: Console) -> Result<Outcome, AppError> {
-    let mut context = Context::default();
-    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-        context.prompts = Some(credential_prompt::start(console.clone()));
+async fn dispatch(command: Command, mut session: Session) -> Result<Outcome, AppError> {
+    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+        session.context.prompts = Some(credential_prompt::start(session.console.clone()));
     }
-    let region = global.region.clone();
-    let session = Session {
-        global,
-        console,
-        context,
-    };
+    let region = session.global.region.clone();
     match command {
         Command::List(args) => Box::pin(list::run(args, &session)).await,
         Command::Filter(args) => Box::pin(filter::run(args, &session)).await,

@@ -1,16 +1,16 @@
 //! Where text goes: data to stdout, everything else to stderr, log lines in the guide's form.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{SecondsFormat, Utc};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -65,7 +65,12 @@ pub(crate) fn start_logging(global: &GlobalArgs, console: &Console) -> Result<()
                 .append(true)
                 .open(path)
                 .map_err(|e| AppError::io(format!("open the log file {}", path.display()), e))?;
-            let layer = layer(global.log_format, false, true, Mutex::new(file));
+            let file = LogFile {
+                file,
+                failed: AtomicBool::new(false),
+                console: console.clone(),
+            };
+            let layer = layer(global.log_format, false, true, file);
             Some(layer.with_filter(filter_fn(|meta| is_wanted(meta, Level::DEBUG))))
         }
     };
@@ -86,10 +91,77 @@ where
 {
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(writer)
+        // They would go to stderr past the console, and end the program if that is closed.
+        .log_internal_errors(false)
         .with_ansi(colour);
     match format {
-        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+        LogFormat::Json => layer
+            .json()
+            .flatten_event(true)
+            .map_event_format(JsonLine)
+            .boxed(),
         LogFormat::Text => layer.event_format(TextLine { stamped }).boxed(),
+    }
+}
+
+/// The file of `--log-file`. One that cannot be written is told of once, and is no reason to stop.
+#[derive(Debug)]
+struct LogFile {
+    file: File,
+    failed: AtomicBool,
+    console: Console,
+}
+
+impl Write for &LogFile {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if let Err(error) = (&self.file).write_all(text)
+            && !self.failed.swap(true, Ordering::Relaxed)
+        {
+            self.console
+                .line(&format!("WARNING: the log file cannot be written: {error}"));
+        }
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogFile {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+/// JSON lines in which no control character stands as it is: JSON itself lets some of them pass.
+#[derive(Debug)]
+struct JsonLine<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for JsonLine<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = String::new();
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        for c in line.trim_end_matches('\n').chars() {
+            if c.is_control() {
+                write!(writer, "\\u{:04x}", u32::from(c))?;
+            } else {
+                writer.write_char(c)?;
+            }
+        }
+        writeln!(writer)
     }
 }
 
@@ -164,7 +236,17 @@ impl Visit for Line {
 }
 
 /// Shows an error and what to do next.
-pub(crate) fn show_error(error: &AppError, colour: bool) {
+pub(crate) fn show_error(error: &AppError, colour: bool, console: &Console) {
+    console.text(&error_text(error, colour));
+}
+
+/// The same before there is a console.
+pub(crate) fn show_error_at_once(error: &AppError, colour: bool) {
+    // Nobody can be told that stderr is closed.
+    let _ = io::stderr().write_all(error_text(error, colour).as_bytes());
+}
+
+fn error_text(error: &AppError, colour: bool) -> String {
     let style = if colour {
         anstyle::Style::new()
             .bold()
@@ -179,8 +261,7 @@ pub(crate) fn show_error(error: &AppError, colour: bool) {
         shown.push_str(&sanitize(&hint));
         shown.push('\n');
     }
-    // Nobody can be told that stderr is closed.
-    let _ = io::stderr().write_all(shown.as_bytes());
+    shown
 }
 
 /// Hands stdout to `write` and flushes it.

@@ -1,17 +1,19 @@
 //! Why and when a run stops: signals and the runtime limit, as one value that is only ever raised.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::event::StopReason;
 
-/// Listens for signals and carries the reason to stop.
+/// Carries the reason to stop to all who work.
 #[derive(Debug)]
 pub struct StopSource {
     sender: watch::Sender<Option<StopReason>>,
+    /// Set once a run is on: how long it may wait for its jobs after a signal.
+    drain: OnceLock<Duration>,
     /// Cancelled when AWS calls must end too: some time after the first signal, or at the second.
     cancel: CancellationToken,
 }
@@ -21,6 +23,7 @@ impl StopSource {
     pub fn new(cancel: CancellationToken) -> Self {
         Self {
             sender: watch::Sender::new(None),
+            drain: OnceLock::new(),
             cancel,
         }
     }
@@ -44,28 +47,28 @@ impl StopSource {
         }
     }
 
-    /// Raises [`StopReason::Interrupted`] at the first SIGINT, SIGTERM or SIGHUP, and
-    /// [`StopReason::InterruptedAgain`] at the second. Never returns.
-    ///
-    /// # Errors
-    /// If the handlers cannot be installed.
-    pub async fn listen(&self) -> std::io::Result<()> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            let again = self.sender.borrow().is_some_and(|r| r >= StopReason::Interrupted);
-            self.raise(if again {
-                StopReason::InterruptedAgain
-            } else {
-                StopReason::Interrupted
-            });
-        }
+    /// A signal has come: raises [`StopReason::Interrupted`] at the first one, and
+    /// [`StopReason::InterruptedAgain`] at the second. Answers what was raised.
+    pub fn signalled(&self) -> StopReason {
+        let again = self.sender.borrow().is_some_and(|r| r >= StopReason::Interrupted);
+        let reason = if again {
+            StopReason::InterruptedAgain
+        } else {
+            StopReason::Interrupted
+        };
+        self.raise(reason);
+        reason
+    }
+
+    /// From now on a state is kept, and `drain` is how long jobs in flight are awaited after a signal.
+    pub fn run_begins(&self, drain: Duration) {
+        // There is one run in a process; a second one would wait as long as the first.
+        self.drain.get_or_init(|| drain);
+    }
+
+    /// How long the run waits for its jobs after a signal; `None` before it has begun.
+    pub fn drain(&self) -> Option<Duration> {
+        self.drain.get().copied()
     }
 }
 
@@ -107,7 +110,7 @@ mod tests {
         stop.raise(StopReason::RuntimeLimit);
         assert_eq!(*seen.borrow(), Some(StopReason::Interrupted));
         assert!(!cancel.is_cancelled());
-        stop.raise(StopReason::InterruptedAgain);
+        assert_eq!(stop.signalled(), StopReason::InterruptedAgain);
         assert!(cancel.is_cancelled());
     }
 

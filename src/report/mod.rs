@@ -1,5 +1,6 @@
 //! What the operator sees: listings on stdout, progress on stderr, the summary in a file.
 
+mod bar;
 mod console;
 mod listing;
 mod plan;

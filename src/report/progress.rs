@@ -3,17 +3,20 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::bar::BarFigures;
 use super::console::Console;
 use super::text::{duration, sanitize};
-use crate::copy::event::{CopyEvent, CopyEventKind, RunStats};
+use crate::copy::event::{CopyEvent, CopyEventKind, RunStats, StopReason};
 
 /// The rate is that of this much time past.
 const RATE_WINDOW: Duration = Duration::from_mins(10);
 /// Points between milestone lines.
 const MILESTONE: usize = 100;
+
+/// What stands for the rate before there is one.
+const NO_RATE: &str = "Rate: -";
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +37,14 @@ pub struct ProgressReporter {
     console: Console,
     mode: ProgressMode,
     interval: Duration,
-    bar: Option<ProgressBar>,
+    /// Rate and estimate as the bar shows them.
+    pace: Option<String>,
     samples: VecDeque<(Duration, usize)>,
     shown_at: Option<Duration>,
     milestone: usize,
     latest: Option<CopyEvent>,
     printed: Option<RunStats>,
+    stopping: Option<StopReason>,
 }
 
 impl ProgressReporter {
@@ -49,12 +54,13 @@ impl ProgressReporter {
             console,
             mode,
             interval,
-            bar: None,
+            pace: None,
             samples: VecDeque::new(),
             shown_at: None,
             milestone: 0,
             latest: None,
             printed: None,
+            stopping: None,
         }
     }
 
@@ -73,7 +79,6 @@ impl ProgressReporter {
                     };
                     self.console.line(text);
                 }
-                self.begin_bar(event);
             }
             CopyEventKind::ItemFailed {
                 recovery_point_arn,
@@ -103,18 +108,28 @@ impl ProgressReporter {
             CopyEventKind::QuotaReached { in_flight } => {
                 tracing::debug!("AWS takes no more copy jobs for now; {in_flight} are in flight");
             }
-            CopyEventKind::StopRequested { reason } => {
-                let left = event.stats.in_progress;
-                tracing::warn!(
-                    "{}: stopping gracefully; {left} copy jobs go on in AWS",
-                    first_upper(reason.describe())
-                );
-            }
+            CopyEventKind::StopRequested { reason } => self.stopping(*reason, event.stats.in_progress),
             CopyEventKind::Tick => {}
             CopyEventKind::RunFinished => return self.finish(event),
         }
         self.show(event, done);
         self.latest = Some(event.clone());
+    }
+
+    /// Says once why the run stops, and what that means.
+    fn stopping(&mut self, reason: StopReason, in_progress: usize) {
+        if self.stopping.is_some_and(|said| reason <= said) {
+            return;
+        }
+        self.stopping = Some(reason);
+        let why = first_upper(reason.describe());
+        match reason {
+            StopReason::InterruptedAgain => tracing::warn!("{why} again: leaving at once"),
+            StopReason::Interrupted => tracing::warn!(
+                "{why}: stopping gracefully; {in_progress} copy jobs go on in AWS. A second signal leaves at once"
+            ),
+            _ => tracing::warn!("{why}: stopping gracefully; {in_progress} copy jobs go on in AWS"),
+        }
     }
 
     /// Shows the latest figures at once, on demand.
@@ -164,7 +179,7 @@ impl ProgressReporter {
             stats.completed, stats.failed, stats.in_progress
         );
         let mut pace = match self.rate(event) {
-            None => "Rate: - | ETA: -".to_owned(),
+            None => format!("{NO_RATE} | ETA: -"),
             Some(rate) => {
                 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
                 let left = (stats.total - stats.done()) as f64 / rate * 3600.0;
@@ -188,27 +203,25 @@ impl ProgressReporter {
         )
     }
 
-    fn begin_bar(&mut self, event: &CopyEvent) {
-        if self.mode != ProgressMode::Bar {
-            return;
+    fn bar(&mut self, event: &CopyEvent, due: bool) {
+        let (counts, pace) = self.figures(event);
+        // Rate and estimate change slowly; redrawn with every point they could not be read.
+        if due || self.pace.as_ref().is_none_or(|shown| shown.starts_with(NO_RATE)) {
+            self.pace = Some(pace);
+            self.shown_at = Some(event.elapsed);
         }
-        let names: Vec<_> = event
-            .vaults
-            .iter()
-            .map(|v| sanitize(v.as_str()).into_owned())
-            .collect();
-        let vaults = if names.len() > 1 {
-            format!("\n  Vaults: {}", names.join(", "))
-        } else {
-            String::new()
-        };
-        let template =
-            format!("Progress: [{{bar:32}}] {{percent}}% ({{pos}}/{{len}})\n  {{prefix}}\n  {{msg}}{vaults}");
-        let bar = ProgressBar::new(event.stats.total as u64);
-        if let Ok(style) = ProgressStyle::with_template(&template) {
-            bar.set_style(style.progress_chars("█▌ "));
+        let mut pace = self.pace.clone().unwrap_or_default();
+        if event.vaults.len() > 1 {
+            let names: Vec<_> = event.vaults.iter().map(|v| sanitize(v.as_str())).collect();
+            pace.push_str("\n  Vaults: ");
+            pace.push_str(&names.join(", "));
         }
-        self.bar = Some(self.console.bars().add(bar));
+        self.console.bar(Some(BarFigures {
+            position: event.stats.done(),
+            total: event.stats.total,
+            counts,
+            pace,
+        }));
     }
 
     fn show(&mut self, event: &CopyEvent, done: usize) {
@@ -218,16 +231,7 @@ impl ProgressReporter {
         match self.mode {
             ProgressMode::None => {}
             ProgressMode::Bar => {
-                if let Some(bar) = &self.bar {
-                    bar.set_position(done as u64);
-                    let (counts, pace) = self.figures(event);
-                    bar.set_prefix(counts);
-                    // Rate and estimate change slowly; redrawn with every point they could not be read.
-                    if due || bar.message().is_empty() || bar.message().starts_with("Rate: -") {
-                        bar.set_message(pace);
-                        self.shown_at = Some(event.elapsed);
-                    }
-                }
+                self.bar(event, due);
                 if milestone {
                     tracing::info!("{done} of {} items processed", event.stats.total);
                 }
@@ -235,17 +239,16 @@ impl ProgressReporter {
             ProgressMode::Plain | ProgressMode::Json => {
                 if due || milestone {
                     self.shown_at = Some(event.elapsed);
-                    self.print(event, "progress");
+                    self.console.passing_line(&self.printed_line(event, "progress"));
                     self.printed = Some(event.stats);
                 }
             }
         }
     }
 
-    fn print(&self, event: &CopyEvent, kind: &str) {
+    fn printed_line(&self, event: &CopyEvent, kind: &str) -> String {
         if self.mode == ProgressMode::Plain {
-            self.console.line(&self.line(event));
-            return;
+            return self.line(event);
         }
         let stats = &event.stats;
         let object = json!({
@@ -260,18 +263,17 @@ impl ProgressReporter {
             "pending": stats.pending,
             "rate_per_hour": self.rate(event),
         });
-        self.console.line(&object.to_string());
+        object.to_string()
     }
 
     fn finish(&mut self, event: &CopyEvent) {
-        if let Some(bar) = self.bar.take() {
-            // A bar that stays would be torn by the lines that follow.
-            bar.finish_and_clear();
+        if self.mode == ProgressMode::Bar {
+            self.console.bar(None);
             self.console.line(&self.line(event));
         } else if self.mode == ProgressMode::Json
             || (self.mode == ProgressMode::Plain && self.printed != Some(event.stats))
         {
-            self.print(event, "finished");
+            self.console.line(&self.printed_line(event, "finished"));
         }
     }
 }

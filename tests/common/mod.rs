@@ -8,6 +8,7 @@
     reason = "each test binary uses its part"
 )]
 
+pub mod live;
 pub mod server;
 
 use std::path::{Path, PathBuf};

@@ -43,7 +43,7 @@ pub(super) fn outcome(end: &RunEnd) -> Outcome {
 }
 
 /// The command that goes on with a run: what was typed, with `--resume`.
-pub(super) fn resume_command(arguments: impl Iterator<Item = OsString>) -> String {
+pub(in crate::cli) fn resume_command(arguments: impl Iterator<Item = OsString>) -> String {
     let mut words: Vec<String> = arguments
         .map(|word| word.to_string_lossy().into_owned())
         .filter(|word| !["--reset", "--retry-failed", "--resume"].contains(&word.as_str()))

@@ -6,14 +6,14 @@ mod prepare;
 mod run_vaults;
 mod state_file;
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::sync::Arc;
+use std::io::{self, BufRead as _, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use rand::{Rng as _, TryRngCore as _};
 
 use closing::Closing;
+pub(super) use closing::resume_command;
 use prepare::{Clients, Preparation, PreparedVault};
 
 use super::Session;
@@ -22,7 +22,7 @@ use super::connection::Connections;
 use super::copy_args::MaxInFlight;
 use super::output::to_stdout;
 use super::selection::Selection;
-use crate::copy::event::RunStats;
+use crate::copy::event::{RunStats, StopReason};
 use crate::copy::plan::PlanTally;
 use crate::copy::run::RunEnd;
 use crate::copy::stop::StopSource;
@@ -95,22 +95,28 @@ fn check(args: &CopyArgs) -> Result<(), AppError> {
     Ok(())
 }
 
+/// What `work` answers, unless a reason to stop comes first: nothing has been started yet.
+async fn unless_stopped<T>(stop: &StopSource, work: impl Future<Output = T>) -> Result<T, AppError> {
+    let mut stopped = stop.subscribe();
+    let stopped = stopped.wait_for(Option::is_some);
+    tokio::select! {
+        biased;
+        reason = stopped => Err(match reason.ok().and_then(|reason| *reason) {
+            Some(StopReason::RuntimeLimit) => AppError::TimeUpEarly,
+            _ => AppError::InterruptedEarly,
+        }),
+        answer = work => Ok(answer),
+    }
+}
+
 impl CopyCommand {
     async fn run(&self) -> Result<Outcome, AppError> {
         let args = &self.args;
+        let stop = &*self.session.stop;
         check(args)?;
         let selection = Selection::new(&args.filter)?;
-        let connections = self.session.connections(&args.connection, &args.source).await;
-        let stop = Arc::new(StopSource::new(self.session.context.cancel.clone()));
-        let mut stopped = stop.subscribe();
-        tokio::spawn({
-            let stop = Arc::clone(&stop);
-            async move {
-                if let Err(error) = stop.listen().await {
-                    tracing::warn!("signals cannot be caught: {error}");
-                }
-            }
-        });
+        let connections =
+            unless_stopped(stop, self.session.connections(&args.connection, &args.source)).await?;
         let preparation = Preparation {
             args,
             connections: &connections,
@@ -126,10 +132,7 @@ impl CopyCommand {
             }
             Ok::<_, AppError>((clients, vaults))
         };
-        let (clients, vaults) = tokio::select! {
-            prepared = Box::pin(prepare) => prepared?,
-            _ = stopped.wait_for(Option::is_some) => return Err(AppError::InterruptedEarly),
-        };
+        let (clients, vaults) = Box::pin(unless_stopped(stop, Box::pin(prepare))).await??;
         selection.report_unmatched();
         let plan: Vec<PlannedVault> = vaults.iter().map(PreparedVault::planned).collect();
         if args.dry_run {
@@ -137,13 +140,18 @@ impl CopyCommand {
             to_stdout(|out| report::plan(&plan, &preparation.selection_text(), self.pace(), format, out))?;
             return Ok(Outcome::Done);
         }
-        tokio::select! {
-            confirmed = self.confirm(&plan) => if !confirmed? {
-                return Err(AppError::usage("nothing was copied: the plan was not confirmed", "answer y, or use --yes"));
-            },
-            _ = stopped.wait_for(Option::is_some) => return Err(AppError::InterruptedEarly),
+        if !unless_stopped(stop, self.confirm(&plan)).await?? {
+            return Err(AppError::usage(
+                "nothing was copied: the plan was not confirmed",
+                "answer y, or use --yes",
+            ));
         }
-        self.copy(&clients, &connections, vaults, &stop).await
+        self.copy(&clients, &connections, vaults).await
+    }
+
+    /// `--drain-minutes`.
+    fn drain(&self) -> Duration {
+        Duration::from_secs_f64(self.args.drain_minutes * 60.0)
     }
 
     /// What the settings make of a plan.
@@ -183,10 +191,9 @@ impl CopyCommand {
             to_copy.points,
             bytes(to_copy.bytes)
         );
-        let answer = tokio::task::spawn_blocking(move || {
+        console.text(&question);
+        let answer = tokio::task::spawn_blocking(|| {
             let mut line = String::new();
-            write!(io::stderr(), "{question}")?;
-            io::stderr().flush()?;
             io::stdin().lock().read_line(&mut line)?;
             Ok::<_, io::Error>(line)
         });
@@ -200,13 +207,12 @@ impl CopyCommand {
         clients: &Clients,
         connections: &Connections,
         vaults: Vec<PreparedVault>,
-        stop: &StopSource,
     ) -> Result<Outcome, AppError> {
         let resumed_id = vaults
             .first()
             .and_then(|v| v.opened.loaded.as_ref())
             .map(|l| l.header.run_id.clone());
-        let ended = run_vaults::run(self, clients, vaults, stop).await?;
+        let ended = Box::pin(run_vaults::run(self, clients, vaults)).await?;
         let outcome = closing::outcome(&ended.end);
         if let Some(error) = &ended.end.state_error {
             tracing::error!("{error}");
@@ -224,36 +230,42 @@ impl CopyCommand {
             vaults: ended.vaults,
         };
         let exit_code = code(&Ok(outcome));
-        match self.close(&closing::summary(closing, &ended.end, exit_code)) {
-            Ok(()) => Ok(outcome),
-            // What the caller has to know first is that work is left.
-            Err(error) if outcome == Outcome::Incomplete => {
-                tracing::error!("{error}");
-                Ok(outcome)
-            }
-            Err(error) => Err(error),
+        let problems = self.close(&closing::summary(closing, &ended.end, exit_code));
+        for problem in &problems {
+            tracing::error!("{problem}");
         }
+        // What the caller has to know first is how the copying ended.
+        Ok(match outcome {
+            Outcome::Done if !problems.is_empty() => Outcome::WithErrors,
+            outcome => outcome,
+        })
     }
 
-    fn close(&self, summary: &Summary) -> Result<(), AppError> {
+    /// Shows and writes the summary. Answers what of that did not work; a reader that has gone is
+    /// none of it.
+    fn close(&self, summary: &Summary) -> Vec<AppError> {
         summary.show(&self.session.console, self.session.global.quiet);
-        match self.args.output {
-            Some(OutputFormat::Json) => to_stdout(|out| {
-                serde_json::to_writer_pretty(&mut *out, summary)?;
-                writeln!(out)
-            })?,
-            Some(OutputFormat::Ndjson) => to_stdout(|out| {
-                serde_json::to_writer(&mut *out, summary)?;
-                writeln!(out)
-            })?,
-            _ => {}
-        }
-        match &self.args.summary_output {
+        let written = match &self.args.summary_output {
             Some(path) => summary
                 .write(path)
                 .map_err(|error| AppError::io(format!("write the summary {}", path.display()), error)),
             None => Ok(()),
-        }
+        };
+        let printed = match self.args.output {
+            Some(OutputFormat::Json) => to_stdout(|out| {
+                serde_json::to_writer_pretty(&mut *out, summary)?;
+                writeln!(out)
+            }),
+            Some(OutputFormat::Ndjson) => to_stdout(|out| {
+                serde_json::to_writer(&mut *out, summary)?;
+                writeln!(out)
+            }),
+            _ => Ok(()),
+        };
+        let problems = [written, printed].into_iter().filter_map(Result::err);
+        problems
+            .filter(|problem| !matches!(problem, AppError::ClosedPipe))
+            .collect()
     }
 
     /// The summary of a run that came to nothing.

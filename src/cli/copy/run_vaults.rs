@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::CopyCommand;
 use super::last_resort::{self, UnsavedVault};
 use super::prepare::{Clients, PreparedVault};
+use super::{CopyCommand, unless_stopped};
 use crate::aws::{BackupClient, vault_access};
 use crate::cli::copy_args::{MaxInFlight, ProgressChoice};
 use crate::copy::driver::Driver;
@@ -17,7 +17,7 @@ use crate::copy::event::{CopyEvent, StopReason};
 use crate::copy::plan::PlanTally;
 use crate::copy::run::{DriverSettings, RunEnd, RunPolicy, VaultLedger};
 use crate::copy::scheduler::Limits;
-use crate::copy::stop::{RuntimeLimit, StopSource};
+use crate::copy::stop::RuntimeLimit;
 use crate::copy::window::Window;
 use crate::domain::IamRoleArn;
 use crate::error::AppError;
@@ -40,15 +40,11 @@ pub(super) async fn run(
     command: &CopyCommand,
     clients: &Clients,
     vaults: Vec<PreparedVault>,
-    stop: &StopSource,
 ) -> Result<EndedRun, AppError> {
     let resumed = vaults.iter().any(|vault| vault.opened.loaded.is_some());
-    for vault in &vaults {
-        if let (Some(setup), Some(client)) = (&vault.setup, &clients.destination) {
-            let key = command.args.dest_kms_key_arn.as_deref();
-            vault_access::apply(client, &vault.dest_vault, key, setup).await?;
-        }
-    }
+    let stop = &*command.session.stop;
+    unless_stopped(stop, Box::pin(set_up(command, clients, &vaults))).await??;
+    stop.run_begins(command.drain());
     let mut stores = Vec::new();
     let mut ledgers = Vec::new();
     for vault in vaults {
@@ -134,6 +130,16 @@ fn close(
     unclosed
 }
 
+async fn set_up(command: &CopyCommand, clients: &Clients, vaults: &[PreparedVault]) -> Result<(), AppError> {
+    for vault in vaults {
+        if let (Some(setup), Some(client)) = (&vault.setup, &clients.destination) {
+            let key = command.args.dest_kms_key_arn.as_deref();
+            vault_access::apply(client, &vault.dest_vault, key, setup).await?;
+        }
+    }
+    Ok(())
+}
+
 fn begin(vault: PreparedVault) -> Result<(Store, VaultLedger), AppError> {
     let PreparedVault {
         header,
@@ -210,11 +216,10 @@ fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> Driv
     };
     DriverSettings {
         policy,
-        runtime_limit: args.max_runtime_minutes.map(|minutes| {
-            let limit = Duration::from_secs_f64(minutes * 60.0);
-            RuntimeLimit::new(limit.saturating_sub(command.clock.elapsed()))
-        }),
-        drain: Duration::from_secs_f64(args.drain_minutes * 60.0),
+        runtime_limit: args
+            .runtime_limit()
+            .map(|limit| RuntimeLimit::new(limit.saturating_sub(command.clock.elapsed()))),
+        drain: command.drain(),
         tick: TICK,
         resumed,
     }
@@ -222,7 +227,8 @@ fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> Driv
 
 fn reporter(command: &CopyCommand) -> ProgressReporter {
     let global = &command.session.global;
-    let on_terminal = io::stderr().is_terminal();
+    let on_terminal =
+        io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
     let mode = match command.args.progress {
         _ if global.quiet => ProgressMode::None,
         // With a line for each call, a bar would only flicker.
