@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 
 use super::args::ListArgs;
 use super::output::to_stdout;
-use super::{Session, source_vault};
+use super::{Session, selection, source_vault};
 use crate::error::{AppError, Outcome};
 use crate::metadata::MetadataTable;
-use crate::report::{self, PointRows};
+use crate::report::{self, PointRows, sanitize};
 
 fn failed(error: io::Error) -> AppError {
     AppError::io("write to standard output", error)
@@ -32,7 +32,11 @@ pub(super) async fn run(args: ListArgs, session: &Session) -> Result<Outcome, Ap
             writeln!(out, "Would query account {account}, Region {region}")?;
             writeln!(out, "  {what}")?;
             match &args.metadata_csv {
-                Some(file) => writeln!(out, "  with metadata from {}", file.display()),
+                Some(file) => writeln!(
+                    out,
+                    "  with metadata from {}",
+                    sanitize(&file.display().to_string())
+                ),
                 None => Ok(()),
             }
         })?;
@@ -48,14 +52,10 @@ pub(super) async fn run(args: ListArgs, session: &Session) -> Result<Outcome, Ap
         return Ok(Outcome::Done);
     };
     source_vault::require(&client, name).await?;
-    let metadata = args
-        .metadata_csv
-        .as_deref()
-        .map(MetadataTable::load)
-        .transpose()?;
-    for warning in metadata.iter().flat_map(MetadataTable::warnings) {
-        tracing::warn!("{warning}");
-    }
+    let metadata = match args.metadata_csv {
+        Some(file) => Some(selection::load(file).await?),
+        None => None,
+    };
     let mut out = io::BufWriter::new(io::stdout());
     let mut rows = PointRows::new(args.output, metadata.as_ref(), false);
     rows.begin(&mut out).map_err(failed)?;

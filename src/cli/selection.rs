@@ -2,7 +2,7 @@
 //! decided on, not before.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::args::FilterOptions;
 use crate::domain::RecoveryPoint;
@@ -50,11 +50,11 @@ impl Selection {
     ///
     /// # Errors
     /// If it cannot be used.
-    pub(crate) fn load(&self) -> Result<(), AppError> {
+    pub(crate) async fn load(&self) -> Result<(), AppError> {
         if let Some(file) = &self.file
             && self.table.get().is_none()
         {
-            let _ = self.table.set(load(file)?);
+            let _ = self.table.set(load(file.clone()).await?);
         }
         Ok(())
     }
@@ -122,11 +122,20 @@ fn list(option: &str, text: Option<&str>) -> Result<Option<ValueList>, AppError>
     Ok(Some(list))
 }
 
-fn load(path: &Path) -> Result<MetadataTable, AppError> {
-    let table = MetadataTable::load(path)?;
+/// Reads a metadata file and says what is to be said of it. Beside the caller's thread: a pipe may
+/// have nothing to say for long, and a signal must be heard meanwhile.
+///
+/// # Errors
+/// If it cannot be used.
+pub(super) async fn load(path: PathBuf) -> Result<MetadataTable, AppError> {
+    let name = path.display().to_string();
+    let reading = tokio::task::spawn_blocking(move || MetadataTable::load(&path));
+    let table = reading
+        .await
+        .map_err(|error| AppError::io(format!("read the CSV file {name}"), error.into()))??;
     for warning in table.warnings() {
-        tracing::warn!("{}: {warning}", path.display());
+        tracing::warn!("{name}: {warning}");
     }
-    tracing::debug!(rows = table.len(), "metadata loaded from {}", path.display());
+    tracing::debug!(rows = table.len(), "metadata loaded from {name}");
     Ok(table)
 }

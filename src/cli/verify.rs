@@ -31,7 +31,7 @@ pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, 
     let connections = session.connections(&args.connection, &args.source).await;
     let source = connections.source(&args.source).await?;
     let destination = connections.destination(&args.dest).await?;
-    selection.load()?;
+    selection.load().await?;
     let mut vaults: Vec<BackupVault> = Vec::new();
     for name in &args.vault {
         vaults.push(source_vault::require(&source, name).await?);

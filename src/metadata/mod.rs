@@ -2,6 +2,9 @@
 //! resources.
 
 mod error;
+mod foreign;
+mod loading;
+mod records;
 mod table;
 
 pub use error::MetadataError;

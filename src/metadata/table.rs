@@ -1,33 +1,29 @@
 //! The metadata of resources, in memory: one buffer of values, and an index by resource ARN.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::StringRecord;
 
 use super::error::MetadataError;
+use super::loading::Loading;
 use crate::domain::ResourceArn;
-
-/// Ragged rows that are named; the rest are counted.
-const MOST_NAMED: usize = 5;
-/// Rows between two lines of the log.
-const LOG_EVERY: usize = 10_000;
 
 /// A metadata file.
 #[derive(Debug, Default)]
 pub struct MetadataTable {
-    columns: Vec<String>,
-    rows: HashMap<Box<str>, ByteRecord>,
-    warnings: Vec<String>,
+    pub(super) columns: Vec<String>,
+    pub(super) rows: HashMap<Box<str>, StringRecord>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// One resource's metadata.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     columns: &'a [String],
-    record: &'a ByteRecord,
+    record: &'a StringRecord,
 }
 
 impl<'a> Row<'a> {
@@ -40,14 +36,13 @@ impl<'a> Row<'a> {
     /// All columns that have a value.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let columns = self.columns.iter().enumerate();
-        columns.filter_map(move |(place, name)| Some((name.as_str(), self.value(place)?)))
+        columns
+            .filter(|(_, name)| !name.is_empty())
+            .filter_map(move |(place, name)| Some((name.as_str(), self.value(place)?)))
     }
 
     fn value(&self, place: usize) -> Option<&'a str> {
-        std::str::from_utf8(self.record.get(place)?)
-            .ok()
-            .map(str::trim)
-            .filter(|v| !v.is_empty())
+        self.record.get(place).filter(|v| !v.is_empty())
     }
 }
 
@@ -76,121 +71,45 @@ impl MetadataTable {
         }
     }
 
-    /// Reads the file; `-` is standard input.
+    /// Reads the file; `-` is standard input. Waits for as long as the writer of a pipe does.
     ///
     /// # Errors
-    /// If it cannot be read, has no `resourceArn` column, or holds something that is not CSV in UTF-8.
+    /// If it cannot be read, changes meanwhile, has no `resourceArn` column, or holds something that
+    /// is not CSV in UTF-8.
     pub fn load(path: &Path) -> Result<Self, MetadataError> {
         Self::require(path)?;
         if path == Path::new("-") {
-            return Self::read(io::stdin().lock(), path);
+            return Self::read(io::stdin().lock(), Path::new("(standard input)"));
         }
         let file = File::open(path).map_err(|source| MetadataError::Unreadable {
             path: path.to_owned(),
             source,
         })?;
-        Self::read(file, path)
+        Self::read_unchanging(&file, &file, path)
     }
 
-    fn read(input: impl Read, path: &Path) -> Result<Self, MetadataError> {
-        let mut reader = ReaderBuilder::new().flexible(true).from_reader(input);
-        let headers = reader.byte_headers().map_err(|e| broken(path, 1, &e))?.clone();
-        check(path, 1, &headers)?;
-        let columns: Vec<String> = headers
-            .iter()
-            .map(|h| {
-                String::from_utf8_lossy(h)
-                    .trim_start_matches('\u{feff}')
-                    .trim()
-                    .to_owned()
-            })
-            .collect();
-        let mut table = Self {
-            columns,
-            ..Self::default()
-        };
-        let key = table.key_column(path)?;
-        let (mut doubled, mut ragged, mut unnamed, mut count) = (0_usize, 0_usize, 0_usize, 0_usize);
-        let mut record = ByteRecord::new();
-        while reader
-            .read_byte_record(&mut record)
-            .map_err(|e| broken(path, 0, &e))?
-        {
-            let line = record.position().map_or(0, csv::Position::line);
-            check(path, line, &record)?;
-            count += 1;
-            if count.is_multiple_of(LOG_EVERY) {
-                tracing::debug!("{count} rows of {} read", path.display());
-            }
-            if record.len() != table.columns.len() {
-                ragged += 1;
-                if ragged <= MOST_NAMED {
-                    let (has, wants) = (record.len(), table.columns.len());
-                    table.warnings.push(format!(
-                        "line {line} has {has} fields instead of {wants}; skipped"
-                    ));
-                }
-                continue;
-            }
-            let arn = record
-                .get(key)
-                .and_then(|a| std::str::from_utf8(a).ok())
-                .unwrap_or_default()
-                .trim();
-            if arn.is_empty() {
-                unnamed += 1;
-                continue;
-            }
-            if arn.contains(['\n', '\r']) {
-                return Err(MetadataError::Broken {
-                    path: path.to_owned(),
-                    line,
-                    problem: "the resource ARN has a line break in it; is a quotation mark missing?"
-                        .to_owned(),
-                });
-            }
-            if table.rows.insert(arn.into(), record.clone()).is_some() {
-                doubled += 1;
-            }
-        }
-        for (count, text) in [
-            (
-                ragged.saturating_sub(MOST_NAMED),
-                "further rows have a wrong number of fields; skipped",
-            ),
-            (unnamed, "rows have no resource ARN; skipped"),
-            (
-                doubled,
-                "rows name a resource that an earlier row names; the last one counts",
-            ),
-        ] {
-            if count > 0 {
-                table.warnings.push(format!("{count} {text}"));
-            }
-        }
-        Ok(table)
-    }
-
-    fn key_column(&mut self, path: &Path) -> Result<usize, MetadataError> {
-        if let Some(place) = self.columns.iter().position(|c| c == "resourceArn") {
-            return Ok(place);
-        }
-        let found = self
-            .columns
-            .iter()
-            .position(|c| c.eq_ignore_ascii_case("resourceArn"));
-        let place = found.ok_or_else(|| MetadataError::NoResourceArn {
+    /// Reads `input`, which are the bytes of `file`, and makes sure that nobody writes to it meanwhile.
+    fn read_unchanging(file: &File, input: impl Read, path: &Path) -> Result<Self, MetadataError> {
+        let unreadable = |source| MetadataError::Unreadable {
             path: path.to_owned(),
-            columns: match self.columns.as_slice() {
-                [] => "no columns".to_owned(),
-                columns => columns.join(", ").chars().take(200).collect(),
-            },
-        })?;
-        if let Some(name) = self.columns.get(place) {
-            self.warnings
-                .push(format!("the column `{name}` is taken for resourceArn"));
+            source,
+        };
+        let before = file.metadata().map_err(unreadable)?;
+        let read = Loading::run(input, path);
+        let after = file.metadata().map_err(unreadable)?;
+        // This comes before any other mistake: what is broken may be so because it is being written.
+        if changed(&before, &after, read.as_ref().ok().map(|(_, consumed)| *consumed)) {
+            return Err(MetadataError::Changed(path.to_owned()));
         }
-        Ok(place)
+        read.map(|(table, _)| table)
+    }
+
+    /// Reads a file's bytes; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn read(input: impl Read, name: &Path) -> Result<Self, MetadataError> {
+        Loading::run(input, name).map(|(table, _)| table)
     }
 
     /// A resource's metadata.
@@ -223,92 +142,66 @@ impl MetadataTable {
     }
 }
 
-fn broken(path: &Path, line: u64, error: &csv::Error) -> MetadataError {
-    if let csv::ErrorKind::Io(source) = error.kind() {
-        let source = io::Error::new(source.kind(), source.to_string());
-        return MetadataError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-    }
-    let line = error.position().map_or(line, csv::Position::line);
-    MetadataError::Broken {
-        path: path.to_owned(),
-        line,
-        problem: error.to_string(),
-    }
-}
-
-fn check(path: &Path, line: u64, record: &ByteRecord) -> Result<(), MetadataError> {
-    let problem = if record.iter().any(|field| field.contains(&0)) {
-        "there is a NUL character in it; is this a text file?"
-    } else if record.iter().any(|field| std::str::from_utf8(field).is_err()) {
-        "it is not UTF-8"
-    } else {
-        return Ok(());
-    };
-    Err(MetadataError::Broken {
-        path: path.to_owned(),
-        line,
-        problem: problem.to_owned(),
-    })
+/// Whether somebody wrote to a file between two looks at it. Only of ordinary files is the size known.
+fn changed(before: &Metadata, after: &Metadata, consumed: Option<u64>) -> bool {
+    let ordinary = before.is_file() && before.len() > 0;
+    ordinary
+        && (consumed.is_some_and(|bytes| bytes != before.len())
+            || after.len() != before.len()
+            || after.modified().ok() != before.modified().ok())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
-    fn read(text: &[u8]) -> Result<MetadataTable, MetadataError> {
-        MetadataTable::read(text, Path::new("m.csv"))
-    }
+    /// A file's bytes, and something that happens to it after the first of them.
+    struct Disturbed<F>(File, Option<F>);
 
-    fn apmid<'a>(table: &'a MetadataTable, arn: &str) -> Option<&'a str> {
-        table.row(&ResourceArn::from_aws(arn))?.get("APMID")
-    }
-
-    #[test]
-    fn values_are_found_by_resource_with_bom_quotes_and_crlf() {
-        let table = read("\u{feff}resourceArn , APMID\r\n\"a:1\", APP001 \r\nb,\r\n".as_bytes()).unwrap();
-        assert_eq!(apmid(&table, "a:1"), Some("APP001"));
-        assert_eq!(apmid(&table, "b"), None);
-        assert_eq!(apmid(&table, "c"), None);
-        assert_eq!(table.len(), 2);
+    impl<F: FnOnce()> Read for Disturbed<F> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(16);
+            let count = self.0.read(&mut buffer[..most])?;
+            if let Some(happen) = self.1.take() {
+                happen();
+            }
+            Ok(count)
+        }
     }
 
     #[test]
-    fn the_last_of_two_rows_counts_and_ragged_rows_are_passed_over() {
-        let table = read(b"resourceArn,APMID\na,1\na,2\nb\nc,1,2\n").unwrap();
-        assert_eq!(apmid(&table, "a"), Some("2"));
-        assert_eq!(table.len(), 1);
-        let all = table.warnings().join("\n");
-        assert!(all.contains("line 4 has 1 fields instead of 2"), "{all}");
-        assert!(all.contains("1 rows name a resource"), "{all}");
-    }
-
-    #[test]
-    fn the_key_column_is_found_in_any_case_with_a_warning() {
-        let table = read(b"APMID,RESOURCEARN\n1,a\n").unwrap();
-        assert_eq!(apmid(&table, "a"), Some("1"));
-        assert!(table.warnings()[0].contains("RESOURCEARN"));
-    }
-
-    #[test]
-    fn files_that_are_no_metadata_are_refused_with_the_line() {
-        for (text, wanted) in [
-            (
-                &b"APMID,Owner\n1,2\n"[..],
-                "CSV file missing 'resourceArn' column",
-            ),
-            (b"", "CSV file missing 'resourceArn' column"),
-            (b"resourceArn,APMID\na,1\nb,\xff\n", "line 3: it is not UTF-8"),
-            (b"resourceArn,APMID\na,1\0\n", "line 2: there is a NUL"),
-            (
-                b"resourceArn,APMID\n\"a,1\nb,2\",x\n",
-                "line 2: the resource ARN has a line break",
-            ),
-        ] {
-            let error = read(text).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{error}");
+    fn a_file_that_changes_while_it_is_read_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("m.csv");
+        let text = "resourceArn,APMID\na,1\nb,2\nc,3\nd,4\n";
+        let load = |happen: &dyn Fn(File)| {
+            std::fs::write(&path, text).unwrap();
+            let long_ago = std::time::SystemTime::UNIX_EPOCH;
+            File::options()
+                .append(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(long_ago)
+                .unwrap();
+            let file = File::open(&path).unwrap();
+            let happen = || happen(File::options().write(true).open(&path).unwrap());
+            let input = Disturbed(file.try_clone().unwrap(), Some(happen));
+            MetadataTable::read_unchanging(&file, input, Path::new("m.csv"))
+        };
+        assert_eq!(load(&|_| ()).unwrap().len(), 4);
+        let changes: [&dyn Fn(File); 4] = [
+            &|file| file.set_len(25).unwrap(),
+            // Truncated within a value in quotation marks, or written to: whichever mistake that makes.
+            &|file| file.set_len(0).unwrap(),
+            &|mut file| file.write_all(b"resourceArn,OTHER\n\"").unwrap(),
+            &|file| file.set_len(10_000).unwrap(),
+        ];
+        for change in changes {
+            let error = load(change).unwrap_err();
+            assert_eq!(error.to_string(), "the CSV file m.csv changed while it was read");
+            assert!(error.hint().unwrap().starts_with("run again when it is complete"));
         }
     }
 }

@@ -131,7 +131,7 @@ impl Preparation<'_> {
             _ => None,
         };
         let mut opened = state_file::choose(self.args, &header)?;
-        self.selection.load()?;
+        self.selection.load().await?;
         let destination = if self.args.no_reconcile {
             None
         } else {

@@ -1,0 +1,442 @@
+//! A CSV file's records, one by one, in bounded memory, each with the line on which it begins.
+//!
+//! The `csv` crate reads anything: a quotation mark that nothing closes swallows the rest of the
+//! file, text behind a closing one is taken in, a record may be as long as memory is, and lines that
+//! end in CR are not counted. Here the file decides what is copied, so all of these are refused, and
+//! the messages need the right line. What both accept, both read alike (see the tests).
+
+use std::borrow::Cow;
+use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
+
+use memchr::{memchr, memchr3};
+
+use super::foreign::{self, Foreign};
+
+/// Bytes of the longest record: far more than a row of metadata has, and no burden on memory.
+pub(super) const LONGEST: usize = 4 << 20;
+const BUFFER: usize = 64 << 10;
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Why there is no next record.
+#[derive(Debug)]
+pub(super) enum Problem {
+    Unreadable(io::Error),
+    Foreign(Foreign),
+    Broken { line: u64, problem: String },
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+/// Where in a record the reader is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Outside of quotation marks.
+    Plain,
+    /// Behind an opening quotation mark.
+    Quoted,
+    /// Behind a quotation mark that closes a value, unless another one follows at once.
+    Closed,
+    /// Behind blanks that follow a closing quotation mark.
+    Behind,
+}
+
+/// Reads records.
+#[derive(Debug)]
+pub(super) struct Records<R> {
+    input: BufReader<Chain<Cursor<Vec<u8>>, R>>,
+    /// The line on which the next record begins.
+    line: u64,
+    raw: Vec<u8>,
+    /// Where in `raw` the last value in quotation marks opens.
+    opened: usize,
+    /// Whether the last line ended in CR, so that LF still belongs to it.
+    after_cr: bool,
+    consumed: u64,
+}
+
+/// One record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record<'a> {
+    /// The line on which it begins.
+    pub(super) line: u64,
+    /// How many line breaks are in its values.
+    pub(super) breaks: u64,
+    /// It as it is in the file, without the line's end.
+    pub(super) text: &'a str,
+    quoted: bool,
+}
+
+impl<R: Read> Records<R> {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// If the first bytes cannot be read, or are those of another kind of file.
+    pub(super) fn new(mut input: R) -> Result<Self, Problem> {
+        let mut head = Vec::with_capacity(foreign::LOOKED_AT);
+        let looked_at = u64::try_from(foreign::LOOKED_AT).unwrap_or(u64::MAX);
+        input.by_ref().take(looked_at).read_to_end(&mut head)?;
+        if let Some(foreign) = foreign::recognise(&head) {
+            return Err(Problem::Foreign(foreign));
+        }
+        let mut consumed = 0;
+        if head.starts_with(BOM) {
+            head.drain(..BOM.len());
+            consumed = 3;
+        }
+        Ok(Self {
+            input: BufReader::with_capacity(BUFFER, Cursor::new(head).chain(input)),
+            line: 1,
+            raw: Vec::new(),
+            opened: 0,
+            after_cr: false,
+            consumed,
+        })
+    }
+
+    /// Bytes of the file that have been taken in.
+    pub(super) fn consumed(&self) -> u64 {
+        self.consumed
+    }
+
+    /// The next record that is not an empty line; `None` at the end.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is broken here.
+    pub(super) fn next(&mut self) -> Result<Option<Record<'_>>, Problem> {
+        let line = loop {
+            self.raw.clear();
+            let more = self.fill()?;
+            if !self.raw.is_empty() {
+                break self.line;
+            }
+            if !more {
+                return Ok(None);
+            }
+            self.line += 1;
+        };
+        if memchr(0, &self.raw).is_some() {
+            return Err(self.nul());
+        }
+        let text = match std::str::from_utf8(&self.raw) {
+            Ok(text) => text,
+            Err(error) => {
+                let (good, rest) = self.raw.split_at(error.valid_up_to());
+                let byte = rest.first().copied().unwrap_or_default();
+                return Err(Problem::Broken {
+                    line: line + line_breaks(good),
+                    problem: format!("it is not UTF-8 (byte 0x{byte:02x})"),
+                });
+            }
+        };
+        let quoted = memchr(b'"', &self.raw).is_some();
+        let breaks = if quoted { line_breaks(&self.raw) } else { 0 };
+        self.line += breaks + 1;
+        Ok(Some(Record {
+            line,
+            breaks,
+            text,
+            quoted,
+        }))
+    }
+
+    /// Takes the bytes up to the end of the record into `raw`; `false` at the file's end.
+    fn fill(&mut self) -> Result<bool, Problem> {
+        let mut place = Place::Plain;
+        loop {
+            let chunk = match self.input.fill_buf() {
+                Ok(chunk) => chunk,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if chunk.is_empty() {
+                return if place == Place::Quoted {
+                    Err(self.unclosed())
+                } else {
+                    Ok(false)
+                };
+            }
+            if std::mem::take(&mut self.after_cr) && chunk.first() == Some(&b'\n') {
+                self.input.consume(1);
+                self.consumed += 1;
+                continue;
+            }
+            let found = match place {
+                Place::Plain => memchr3(b'\n', b'\r', b'"', chunk),
+                Place::Quoted => memchr(b'"', chunk),
+                Place::Closed | Place::Behind => Some(0),
+            };
+            let before = found.unwrap_or(chunk.len());
+            let special = chunk.get(before).copied();
+            self.raw
+                .extend_from_slice(chunk.get(..before).unwrap_or_default());
+            let taken = before + usize::from(special.is_some());
+            self.input.consume(taken);
+            self.consumed += u64::try_from(taken).unwrap_or_default();
+            if self.raw.len() > LONGEST {
+                return Err(self.too_long(place));
+            }
+            if let Some(byte) = special {
+                if place != Place::Quoted && matches!(byte, b'\n' | b'\r') {
+                    self.after_cr = byte == b'\r';
+                    return Ok(true);
+                }
+                place = self.step(place, byte)?;
+                self.raw.push(byte);
+            }
+        }
+    }
+
+    /// Where the reader is behind `byte`, which is not yet in `raw` and ends no line.
+    fn step(&mut self, place: Place, byte: u8) -> Result<Place, Problem> {
+        Ok(match (place, byte) {
+            (Place::Plain, b'"') if at_start_of_value(&self.raw) => {
+                self.opened = self.raw.len();
+                Place::Quoted
+            }
+            (Place::Plain, _) | (Place::Closed | Place::Behind, b',') => Place::Plain,
+            (Place::Quoted, b'"') => Place::Closed,
+            (Place::Quoted, _) | (Place::Closed, b'"') => Place::Quoted,
+            (Place::Closed | Place::Behind, b' ' | b'\t') => Place::Behind,
+            (Place::Closed | Place::Behind, _) => {
+                let closed = self.line + line_breaks(&self.raw);
+                return Err(self.at_quotation_mark(&format!(
+                    "the quotation mark that opens here is closed in line {closed} with text behind it; \
+                     is one missing, or not doubled within the value?"
+                )));
+            }
+        })
+    }
+
+    fn at_quotation_mark(&self, problem: &str) -> Problem {
+        let before = self.raw.get(..self.opened).unwrap_or_default();
+        Problem::Broken {
+            line: self.line + line_breaks(before),
+            problem: problem.to_owned(),
+        }
+    }
+
+    fn unclosed(&self) -> Problem {
+        self.at_quotation_mark("the quotation mark that opens here is closed nowhere")
+    }
+
+    fn nul(&self) -> Problem {
+        let at = memchr(0, &self.raw).unwrap_or_default();
+        let before = self.raw.get(..at).unwrap_or_default();
+        Problem::Broken {
+            line: self.line + line_breaks(before),
+            problem: "there is a NUL character in it; is this a text file?".to_owned(),
+        }
+    }
+
+    fn too_long(&self, place: Place) -> Problem {
+        let longest = LONGEST >> 20;
+        if memchr(0, &self.raw).is_some() {
+            self.nul()
+        } else if place == Place::Quoted {
+            self.at_quotation_mark(&format!(
+                "the quotation mark that opens here is not closed within {longest} MiB"
+            ))
+        } else {
+            Problem::Broken {
+                line: self.line,
+                problem: format!("the row that begins here is longer than {longest} MiB"),
+            }
+        }
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Its values, without blanks around them.
+    pub(super) fn values(self) -> Values<'a> {
+        Values {
+            rest: Some(self.text),
+            quoted: self.quoted,
+        }
+    }
+}
+
+/// The values of a record.
+#[derive(Debug)]
+pub(super) struct Values<'a> {
+    rest: Option<&'a str>,
+    quoted: bool,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = Cow<'a, str>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.rest?;
+        if self.quoted
+            && let Some(inner) = rest.trim_start_matches([' ', '\t']).strip_prefix('"')
+        {
+            let (value, behind) = unquote(inner);
+            self.rest = behind.split_once(',').map(|(_, next)| next);
+            return Some(value);
+        }
+        let (value, next) = match rest.split_once(',') {
+            Some((value, next)) => (value, Some(next)),
+            None => (rest, None),
+        };
+        self.rest = next;
+        Some(Cow::Borrowed(value.trim()))
+    }
+}
+
+/// A value up to its closing quotation mark, and what is behind that.
+fn unquote(inner: &str) -> (Cow<'_, str>, &str) {
+    let mut value = Cow::Borrowed("");
+    let mut rest = inner;
+    loop {
+        let (part, behind) = rest.split_once('"').unwrap_or((rest, ""));
+        value += part;
+        match behind.strip_prefix('"') {
+            Some(next) => {
+                value += "\"";
+                rest = next;
+            }
+            None => return (trimmed(value), behind),
+        }
+    }
+}
+
+fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {
+    match value {
+        Cow::Borrowed(value) => Cow::Borrowed(value.trim()),
+        Cow::Owned(value) => Cow::Owned(value.trim().to_owned()),
+    }
+}
+
+/// Whether nothing but blanks is between the last comma and the end.
+fn at_start_of_value(raw: &[u8]) -> bool {
+    let last = raw.iter().rev().find(|byte| !matches!(byte, b' ' | b'\t'));
+    last.is_none_or(|&byte| byte == b',')
+}
+
+/// Line ends, CRLF counted once.
+fn line_breaks(text: &[u8]) -> u64 {
+    let mut count = 0;
+    let mut after_cr = false;
+    for &byte in text {
+        if byte == b'\r' || (byte == b'\n' && !after_cr) {
+            count += 1;
+        }
+        after_cr = byte == b'\r';
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::repeat;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn all(input: impl Read) -> Result<Vec<(u64, Vec<String>)>, String> {
+        let text = |problem| match problem {
+            Problem::Broken { line, problem } => format!("line {line}: {problem}"),
+            other => format!("{other:?}"),
+        };
+        let mut records = Records::new(input).map_err(text)?;
+        let mut all = Vec::new();
+        while let Some(record) = records.next().map_err(text)? {
+            all.push((record.line, record.values().map(Cow::into_owned).collect()));
+        }
+        Ok(all)
+    }
+
+    /// Hands out its bytes one by one, so that every boundary of buffers is met.
+    struct Drops<'a>(&'a [u8]);
+
+    impl Read for Drops<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let one = buffer.len().min(1);
+            self.0.read(&mut buffer[..one])
+        }
+    }
+
+    #[test]
+    fn a_row_without_an_end_is_refused_before_it_is_in_memory() {
+        let longer = u64::try_from(LONGEST).unwrap() * 3;
+        let header = b"resourceArn\nb\n".as_slice();
+        for (byte, wanted) in [
+            (b'a', "line 3: the row that begins here is longer than 4 MiB"),
+            (b',', "line 3: the row that begins here is longer than 4 MiB"),
+            (0, "line 3: there is a NUL character in it; is this a text file?"),
+        ] {
+            let mut records = Records::new(header.chain(repeat(byte).take(longer))).unwrap();
+            records.next().unwrap();
+            records.next().unwrap();
+            let Problem::Broken { line, problem } = records.next().unwrap_err() else {
+                panic!("{byte}");
+            };
+            assert_eq!(format!("line {line}: {problem}"), wanted);
+            assert!(records.raw.capacity() <= 4 * LONGEST);
+        }
+        let swallows = b"resourceArn\na,\n\"x\ny\",\"z".chain(repeat(b'\n').take(longer));
+        assert_eq!(
+            all(swallows).unwrap_err(),
+            "line 4: the quotation mark that opens here is not closed within 4 MiB"
+        );
+    }
+
+    #[test]
+    fn a_row_of_the_greatest_length_is_taken() {
+        let text = "a".repeat(LONGEST);
+        let rows = all((text.clone() + "\nb").as_bytes()).unwrap();
+        assert_eq!(rows, [(1, vec![text.clone()]), (2, vec!["b".to_owned()])]);
+        assert!(all((text + "a\nb").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_quotation_mark_within_a_bare_value_is_text() {
+        let rows = all(b"a,5\" disk,\"b\"\n".as_slice()).unwrap();
+        assert_eq!(
+            rows,
+            [(1, vec!["a".to_owned(), "5\" disk".to_owned(), "b".to_owned()])]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_csv_crate_writes_is_read_back(
+            rows in prop::collection::vec(prop::collection::vec("[a-c,\"\n\r]{0,4}", 1..5), 0..8),
+            crlf: bool,
+        ) {
+            let end = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+            let mut writer = csv::WriterBuilder::new().flexible(true).terminator(end).from_writer(Vec::new());
+            for row in &rows {
+                writer.write_record(row).unwrap();
+            }
+            let text = writer.into_inner().unwrap();
+            let trimmed = |row: &Vec<String>| row.iter().map(|v| v.trim().to_owned()).collect::<Vec<_>>();
+            let wanted: Vec<_> = rows.iter().map(trimmed).collect();
+            for found in [all(text.as_slice()).unwrap(), all(Drops(&text)).unwrap()] {
+                prop_assert_eq!(found.into_iter().map(|(_, row)| row).collect::<Vec<_>>(), wanted.clone());
+            }
+        }
+
+        #[test]
+        fn what_is_taken_of_any_text_is_what_the_csv_crate_takes(text in "[ab ,\"\n\r]{0,24}") {
+            if let Ok(found) = all(text.as_bytes()) {
+                // Blanks beside quotation marks are ours to pass over.
+                if !text.contains(' ') {
+                    let mut reader = csv::ReaderBuilder::new()
+                        .has_headers(false)
+                        .flexible(true)
+                        .from_reader(text.as_bytes());
+                    let row = |row: csv::StringRecord| row.iter().map(|v| v.trim().to_owned()).collect::<Vec<_>>();
+                    let theirs: Vec<_> = reader.records().map(|r| row(r.unwrap())).collect();
+                    prop_assert_eq!(found.iter().map(|(_, row)| row.clone()).collect::<Vec<_>>(), theirs);
+                }
+            }
+            prop_assert_eq!(all(text.as_bytes()), all(Drops(text.as_bytes())));
+        }
+    }
+}
