@@ -29,7 +29,7 @@ fn arn(n: usize) -> String {
 /// The error and its help, without the log lines before it.
 fn message(done: &Done) -> &str {
     let at = done.stderr.find("ERROR: ").unwrap_or_default();
-    done.stderr[at..].trim_end()
+    done.stderr.split_at(at).1.trim_end()
 }
 
 /// Filters by a file of these bytes: it is refused with this message, and nothing is on stdout.

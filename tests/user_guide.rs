@@ -1,6 +1,6 @@
 //! Runs every console example of the user guide, and looks for the output that it shows.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 mod common;
 

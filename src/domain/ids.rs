@@ -179,7 +179,7 @@ impl IdempotencyToken {
         let digest = hash.finalize();
         let mut text = String::with_capacity(36);
         text.push_str("sav-");
-        for byte in &digest[..16] {
+        for byte in digest.iter().take(16) {
             use fmt::Write as _;
             let _ = write!(text, "{byte:02x}");
         }

@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     dead_code,
     unreachable_pub,
     missing_debug_implementations,
