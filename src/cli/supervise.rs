@@ -277,6 +277,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the form of all work")]
     fn hangs() -> Result<Outcome, AppError> {
         thread::sleep(Duration::from_mins(5));
         Ok(Outcome::Done)
