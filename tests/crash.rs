@@ -2,7 +2,13 @@
 //! 3rd, ... write, until a run is through; goes on after each, and looks at what AWS has been told.
 //! Every run has a destination vault and a home of its own, so that one simulator serves all.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail"
+)]
 #![cfg(debug_assertions)]
 
 mod common;

@@ -201,7 +201,7 @@ fn a_runtime_limit_is_kept_though_the_server_hangs() {
         );
         let (code, _) = copy.wait();
         assert_eq!(code, Some(2), "{}", copy.stderr());
-        assert!(began.elapsed() <= Duration::from_secs(60) + AT_MOST);
+        assert!(began.elapsed() <= Duration::from_mins(1) + AT_MOST);
         sim.assert_state_loads();
     }
 }
@@ -218,7 +218,7 @@ fn a_write_that_does_not_return_does_not_hold_up_the_end() {
         .unwrap();
     std::thread::sleep(Duration::from_millis(500));
     common::live::send("TERM", copy.id());
-    let (code, took) = wait(&mut copy, Duration::from_secs(60));
+    let (code, took) = wait(&mut copy, Duration::from_mins(1));
     assert_eq!(code, Some(2));
     assert!(took <= AT_MOST, "{took:?}");
     drop(keep);
@@ -258,7 +258,7 @@ fn nobody_reads_stderr_and_a_signal_ends_it() {
             std::thread::sleep(Duration::from_millis(50));
             common::live::send("HUP", copy.id());
         }
-        let (code, took) = wait(&mut copy, Duration::from_secs(60));
+        let (code, took) = wait(&mut copy, Duration::from_mins(1));
         assert_eq!(code, Some(2));
         assert!(took <= if second { AT_ONCE } else { AT_MOST }, "{took:?}");
         drop(keep);
@@ -310,7 +310,7 @@ fn other_commands_die_of_signals_like_any_program() {
                 .contains("INFO")
         });
         common::live::send("TERM", child.id());
-        let (code, took) = wait(&mut child, Duration::from_secs(60));
+        let (code, took) = wait(&mut child, Duration::from_mins(1));
         assert_eq!(code, None, "{command}");
         assert!(took < AT_MOST);
     }

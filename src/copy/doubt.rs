@@ -38,11 +38,14 @@ pub(super) struct Doubt {
 impl Engine<'_> {
     /// The answer to a start was lost.
     pub(super) fn doubt(&mut self, id: ItemId, error: &ApiError, now: Moment) {
-        tracing::warn!(
-            recovery_point = self.arn(id).map(tracing::field::display),
-            %error,
-            "the answer to StartCopyJob was lost; looking whether a copy job was started"
-        );
+        // A run that stops gives calls up itself, and says so once.
+        if error.class != ErrorClass::Cancelled {
+            tracing::warn!(
+                recovery_point = self.arn(id).map(tracing::field::display),
+                %error,
+                "the answer to StartCopyJob was lost; looking whether a copy job was started"
+            );
+        }
         self.doubt_until(id, now.date, now.elapsed + self.policy.list_grace);
     }
 

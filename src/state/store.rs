@@ -144,7 +144,10 @@ impl Store {
 
     /// Leaves document and journal as they are, for `--resume`: the end of a process that has no
     /// time. The lock goes with the process, not before, because the writer may still be at work.
-    #[expect(clippy::mem_forget, reason = "the kernel takes the lock back when the process is gone")]
+    #[expect(
+        clippy::mem_forget,
+        reason = "the kernel takes the lock back when the process is gone"
+    )]
     pub fn abandon(self) {
         std::mem::forget(self.lock);
     }

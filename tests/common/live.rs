@@ -158,7 +158,7 @@ impl Copy {
 
     /// Its exit code, and how long that took; killed if it takes far too long.
     pub fn wait(&mut self) -> (Option<i32>, Duration) {
-        wait(&mut self.child, Duration::from_secs(120))
+        wait(&mut self.child, Duration::from_mins(2))
     }
 }
 
@@ -192,7 +192,7 @@ pub fn wait(child: &mut Child, at_most: Duration) -> (Option<i32>, Duration) {
 pub fn until(problem: &str, mut there: impl FnMut() -> bool) {
     let began = Instant::now();
     while !there() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{problem}");
+        assert!(began.elapsed() < Duration::from_mins(1), "{problem}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -248,7 +248,7 @@ fn serve(client: &TcpStream, upstream: &str, fate: &Mutex<dyn FnMut(&str) -> Fat
     let mut client = client;
     match what {
         // The connection stays open for as long as the test runs.
-        Fate::Hangs => std::thread::sleep(Duration::from_secs(600)),
+        Fate::Hangs => std::thread::sleep(Duration::from_mins(10)),
         Fate::Refused(status, body) => {
             let length = body.len();
             let _ = write!(

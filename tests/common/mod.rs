@@ -2,6 +2,8 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::string_slice,
     clippy::indexing_slicing,
     dead_code,
     unreachable_pub,
