@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::console::Console;
-use super::text::bytes;
+use super::text::{bytes, sanitize};
 use crate::crash;
 
 /// A point that was not copied.
@@ -172,7 +172,9 @@ impl Summary {
         for group in &self.failure_groups {
             console.line(&format!(
                 "{} failed: {} ({})",
-                group.count, group.sample, group.cause
+                group.count,
+                sanitize(&group.sample),
+                group.cause
             ));
             console.line(&format!("  Help: {}", group.fix));
         }

@@ -3,19 +3,29 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// Text from outside, with control characters made visible: an ARN must not drive the terminal.
+/// Text from outside, with characters made visible that would drive the terminal, or deceive whoever
+/// reads it: control characters, and those that reorder, hide or break text.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| c.is_control() && c != '\t') {
+    if !text.chars().any(is_unfit) {
         return Cow::Borrowed(text);
     }
     let visible = |c: char| {
-        if c.is_control() && c != '\t' {
+        if is_unfit(c) {
             c.escape_default().to_string()
         } else {
             c.to_string()
         }
     };
     Cow::Owned(text.chars().map(visible).collect())
+}
+
+fn is_unfit(c: char) -> bool {
+    let deceives = matches!(
+        c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{e0000}'..='\u{e007f}'
+    );
+    deceives || (c.is_control() && c != '\t')
 }
 
 /// The system's error in a CSV writer's: a closed pipe has to be known as one.
@@ -80,6 +90,7 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(sanitize("a\u{1b}[31m\n"), "a\\u{1b}[31m\\n");
-        assert_eq!(sanitize("plain ü"), "plain ü");
+        assert_eq!(sanitize("plain ü\t"), "plain ü\t");
+        assert_eq!(sanitize("\u{202e}gnp.\u{200b}"), "\\u{202e}gnp.\\u{200b}");
     }
 }

@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::string_slice,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     dead_code,
     unreachable_pub,
     missing_debug_implementations,
@@ -12,6 +13,7 @@
 )]
 
 pub mod live;
+pub mod namespaces;
 pub mod server;
 
 use std::path::{Path, PathBuf};
