@@ -172,9 +172,20 @@ impl ApiError {
         }
     }
 
+    /// Whether the signature was refused, which may be for the time that it names. Nothing was done.
+    pub(super) fn may_be_of_clock(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestExpired" | "RequestTimeTooSkewed"
+        )
+    }
+
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self.class {
+            _ if self.may_be_of_clock() => {
+                Some("check this machine's clock, and that the secret access key is the right one".to_owned())
+            }
             ErrorClass::AccessDenied => Some(format!(
                 "allow backup:{} to the identity that made the call (see \"Permissions\" in USER_GUIDE.md)",
                 self.operation

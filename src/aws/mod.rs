@@ -4,6 +4,7 @@
 //! the SDK's shapes into [`crate::domain`]. Nothing outside of this module names an SDK type.
 
 mod backup;
+mod clock;
 mod convert;
 mod counters;
 mod credentials;
@@ -21,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use backup::{BackupClient, BackupVault, CopyJobFilter, RecoveryPointPage, StartCopyJob, StartedCopyJob};
+pub use clock::AwsClock;
 pub use counters::{CallCounters, CallTotals};
 pub use endpoint::{CustomEndpoint, custom_endpoint};
 pub use error::{ApiError, ErrorClass, SessionError};
@@ -99,6 +101,8 @@ pub struct CredentialPrompt {
 pub struct Context {
     /// Counts of calls, retries and throttles.
     pub counters: std::sync::Arc<CallCounters>,
+    /// What answers told of AWS's clock.
+    pub clock: std::sync::Arc<AwsClock>,
     /// Ends every call and every wait.
     pub cancel: CancellationToken,
     /// Where an operator can be asked for credentials; `None` off a terminal.

@@ -16,7 +16,9 @@ use aws_sdk_backup::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_backup::operation::RequestId;
 use aws_smithy_types::retry::RetryConfig;
 use backon::Retryable as _;
+use chrono::{DateTime, Utc};
 
+use super::clock::ReadDate;
 use super::credentials::{Next, RenewableCredentials, timeouts};
 use super::error::{ApiError, ErrorClass};
 use super::retry::{MOST_RETRIES, RetryRule, backoff};
@@ -52,6 +54,7 @@ impl BackupClient {
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts(&settings))
+            .interceptor(ReadDate(Arc::clone(&context.clock)))
             .build();
         Self {
             sdk: Client::from_conf(config),
@@ -75,6 +78,11 @@ impl BackupClient {
     /// ARN of the identity.
     pub fn identity(&self) -> &str {
         &self.identity
+    }
+
+    /// The time by AWS's clock: to be compared with dates that AWS gives.
+    pub fn aws_now(&self) -> DateTime<Utc> {
+        self.context.clock.now()
     }
 
     /// Ends every call and wait of the process's clients.
@@ -122,7 +130,8 @@ impl BackupClient {
         }
     }
 
-    /// One attempt; rejected credentials are renewed and do not count.
+    /// One attempt. Rejected credentials are renewed and do not count; nor does, once, a signature that
+    /// was made by a clock that is off, because the answer has told the SDK the time to sign by.
     async fn attempt<T, E, F, Fut>(
         &self,
         operation: &'static str,
@@ -135,6 +144,7 @@ impl BackupClient {
         T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        let mut knows_time = false;
         loop {
             let generation = self.credentials.settled().await;
             let began = Instant::now();
@@ -160,6 +170,11 @@ impl BackupClient {
                 message = error.message,
                 "AWS call failed"
             );
+            if error.may_be_of_clock() && !knows_time {
+                knows_time = true;
+                self.context.counters.retry();
+                continue;
+            }
             if error.class == ErrorClass::Throttling {
                 self.context.counters.throttle();
             }
