@@ -12,7 +12,7 @@ use super::ledger::CallRecord;
 use super::reply::Refusal;
 use super::request::Request;
 use super::world::{Caller, World};
-use super::{backup_api, sts_api};
+use super::{backup_api, identity_api, sts_api};
 
 /// How far a caller's clock may be off.
 const MOST_SKEW: TimeDelta = TimeDelta::minutes(5);
@@ -44,6 +44,9 @@ pub(super) fn dispatch(world: &mut World, request: &Request) -> (Response<Bytes>
             error: None,
         };
         return (reply.response(world, "-"), Delivery::Whole);
+    }
+    if let Some(operation) = identity_api::operation(request) {
+        return (unsigned(world, operation, request), Delivery::Whole);
     }
     let is_sts = request.method == "POST" && request.path.is_empty();
     let operation = if is_sts {
@@ -82,6 +85,37 @@ pub(super) fn dispatch(world: &mut World, request: &Request) -> (Response<Bytes>
         None => Delivery::Whole,
     };
     (reply.response(world, &call.id), delivery)
+}
+
+/// Answers a request that nobody has signed, because it is for credentials.
+fn unsigned(world: &mut World, operation: &'static str, request: &Request) -> Response<Bytes> {
+    let id = world.uuid().to_lowercase();
+    let call = Call {
+        request,
+        is_sts: operation == "AssumeRoleWithWebIdentity",
+        id: id.clone(),
+    };
+    let reply = match identity_api::handle(world, operation, request, &id) {
+        Ok(document) => Reply {
+            status: 200,
+            kind: document.kind,
+            body: document.body,
+            error: None,
+        },
+        Err(refusal) => call.refused(&refusal),
+    };
+    // What a script asks of the simulator is no call of AWS.
+    if !operation.starts_with('_') {
+        world.calls.add(&CallRecord {
+            at: world.clock.now(),
+            operation,
+            account: "",
+            status: reply.status,
+            error: reply.error.as_deref(),
+            fault: None,
+        });
+    }
+    reply.response(world, &id)
 }
 
 fn authenticate(world: &World, request: &Request) -> Result<Caller, Refusal> {

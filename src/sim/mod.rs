@@ -8,6 +8,7 @@ mod backup_api;
 mod clock;
 mod dispatch;
 mod faults;
+mod identity_api;
 mod jobs;
 mod ledger;
 mod options;

@@ -128,7 +128,9 @@ async fn answer(
         let range = world.options.latency_ms;
         world.within(range.min, range.max)
     };
-    if delay > 0.0 {
+    // What a script asks of the simulator itself is answered at once.
+    let own = request.path.first().is_some_and(|p| p.starts_with('_'));
+    if delay > 0.0 && !own {
         tokio::time::sleep(Duration::from_secs_f64(delay / 1000.0)).await;
     }
     let (answer, delivery) = {

@@ -1,10 +1,11 @@
 //! STS: GetCallerIdentity and AssumeRole, in the query protocol and XML.
 
-use rand::Rng as _;
+use std::collections::HashMap;
 
+use super::identity_api::SECRET;
 use super::reply::Refusal;
 use super::request::Request;
-use super::world::{Caller, Session, World};
+use super::world::{Caller, World};
 
 /// All that there are.
 pub(super) const OPERATIONS: &[&str] = &["GetCallerIdentity", "AssumeRole"];
@@ -14,6 +15,7 @@ pub(super) fn operation(request: &Request) -> &'static str {
     match request.form().get("Action").map(String::as_str) {
         Some("GetCallerIdentity") => "GetCallerIdentity",
         Some("AssumeRole") => "AssumeRole",
+        Some("AssumeRoleWithWebIdentity") => "AssumeRoleWithWebIdentity",
         _ => "UnknownStsOperation",
     }
 }
@@ -35,7 +37,7 @@ pub(super) fn handle(
             ),
             id,
         )),
-        "AssumeRole" => assume_role(world, form.get("RoleArn"), form.get("RoleSessionName"), id),
+        "AssumeRole" => assume_role(world, &form, "AssumeRole", id),
         _ => Err(Refusal::new(
             400,
             "InvalidAction",
@@ -44,51 +46,38 @@ pub(super) fn handle(
     }
 }
 
-fn assume_role(
+/// AssumeRole, and its like without a signature.
+pub(super) fn assume_role(
     world: &mut World,
-    role_arn: Option<&String>,
-    session_name: Option<&String>,
+    form: &HashMap<String, String>,
+    operation: &str,
     id: &str,
 ) -> Result<String, Refusal> {
-    let missing = |name: &str| Refusal::new(400, "ValidationError", format!("{name} is required"));
-    let role_arn = role_arn.ok_or_else(|| missing("RoleArn"))?;
-    let session_name = session_name.ok_or_else(|| missing("RoleSessionName"))?.clone();
+    let invalid = |message: String| Refusal::new(400, "ValidationError", message);
+    let member = |name: &str| {
+        form.get(name)
+            .ok_or_else(|| invalid(format!("{name} is required")))
+    };
+    let role_arn = member("RoleArn")?;
+    let session_name = member("RoleSessionName")?;
     let parts: Vec<&str> = role_arn.splitn(6, ':').collect();
     let (Some(account), Some(role)) = (parts.get(4), parts.get(5).and_then(|r| r.strip_prefix("role/")))
     else {
-        return Err(Refusal::new(
-            400,
-            "ValidationError",
-            format!("{role_arn} is invalid"),
-        ));
+        return Err(invalid(format!("{role_arn} is invalid")));
     };
-    let known = [&world.options.source_account, &world.options.dest_account];
-    if !known.iter().any(|a| a.as_str() == *account) {
-        let message = format!("User is not authorized to perform: sts:AssumeRole on resource: {role_arn}");
-        return Err(Refusal::new(403, "AccessDenied", message));
-    }
-    let key = format!("ASIA{:016X}", world.rng.random::<u64>());
-    let token = format!("SIMTOKEN{:032x}", world.rng.random::<u128>());
-    let lifetime = world.options.credential_lifetime_seconds;
-    let seconds = if lifetime > 0.0 { lifetime } else { 3600.0 };
-    let expires = world.clock.wall() + super::clock::seconds(seconds);
-    let role_name = role.rsplit('/').next().unwrap_or(role);
+    let role = role.rsplit('/').next().unwrap_or(role);
+    let life = world.options.credential_lifetime_seconds;
+    let issued = world.issue(account, role, session_name, life)?;
     let body = format!(
-        "<Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>simulated-secret</SecretAccessKey>\
-         <SessionToken>{token}</SessionToken><Expiration>{}</Expiration></Credentials>\
+        "<Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey>\
+         <SessionToken>{}</SessionToken><Expiration>{}</Expiration></Credentials>\
          <AssumedRoleUser><AssumedRoleId>AROASIMULATED:{session_name}</AssumedRoleId>\
-         <Arn>arn:aws:sts::{account}:assumed-role/{role_name}/{session_name}</Arn></AssumedRoleUser>",
-        expires.format("%Y-%m-%dT%H:%M:%SZ")
+         <Arn>arn:aws:sts::{account}:assumed-role/{role}/{session_name}</Arn></AssumedRoleUser>",
+        issued.key,
+        issued.token,
+        issued.expiration.format("%Y-%m-%dT%H:%M:%SZ")
     );
-    let session = Session {
-        account: (*account).to_owned(),
-        role: role_name.to_owned(),
-        name: session_name,
-        token,
-        expires_at: (lifetime > 0.0).then(|| world.clock.real_seconds() + lifetime),
-    };
-    world.sessions.insert(key, session);
-    Ok(document("AssumeRole", &body, id))
+    Ok(document(operation, &body, id))
 }
 
 fn document(operation: &str, result: &str, id: &str) -> String {

@@ -20,7 +20,7 @@ pub fn access_key(account: &AccountId) -> String {
     format!("AKIA{account}SIMS")
 }
 
-/// Credentials that AssumeRole gave out.
+/// Credentials that were given out.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) account: String,
@@ -45,6 +45,8 @@ pub(super) struct World {
     pub(super) rng: StdRng,
     pub(super) vaults: BTreeMap<VaultKey, Vault>,
     pub(super) sessions: HashMap<String, Session>,
+    /// Access tokens of the SSO portal, and the real second in which they expire.
+    pub(super) sso_tokens: HashMap<String, f64>,
     pub(super) jobs: Vec<Job>,
     pub(super) job_index: HashMap<Arc<str>, usize>,
     pub(super) jobs_of_point: HashMap<Arc<str>, Vec<usize>>,
@@ -67,6 +69,7 @@ impl World {
             clock,
             vaults: BTreeMap::new(),
             sessions: HashMap::new(),
+            sso_tokens: HashMap::new(),
             jobs: Vec::new(),
             job_index: HashMap::new(),
             jobs_of_point: HashMap::new(),
