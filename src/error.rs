@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::aws::vault_access::VaultSetupError;
-use crate::aws::{ApiError, SessionError};
+use crate::aws::{ApiError, ErrorClass, SessionError};
 use crate::metadata::MetadataError;
 use crate::state::StateError;
 
@@ -115,6 +115,12 @@ pub fn code(result: &Result<Outcome, AppError>) -> u8 {
     match result {
         Ok(Outcome::Done) | Err(AppError::ClosedPipe) => 0,
         Ok(Outcome::Incomplete) | Err(AppError::InterruptedEarly | AppError::TimeUpEarly) => 2,
+        // Credentials that worked at first and were not renewed.
+        Err(AppError::Api(error) | AppError::VaultSetup(VaultSetupError::Api(error)))
+            if error.class == ErrorClass::Credentials =>
+        {
+            2
+        }
         Ok(Outcome::WithErrors) | Err(_) => 1,
         Ok(Outcome::Child(code)) => *code,
     }

@@ -1,101 +1,30 @@
 //! Credentials that can be renewed in the middle of a run: once for all callers, from a fresh load
 //! of the AWS configuration, and never of another account than the one that was asked for.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use aws_config::SdkConfig;
-use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use aws_smithy_types::retry::RetryConfig;
-use aws_smithy_types::timeout::TimeoutConfig;
-use tokio::sync::{Mutex, oneshot};
+use aws_credential_types::provider::{ProvideCredentials, future};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::error::{ApiError, ErrorClass, chain};
-use super::{Context, CredentialPrompt, SideSettings};
-use crate::domain::AccountId;
+use super::error::{ApiError, ErrorClass};
+use super::loading;
+use super::operator::CredentialPrompt;
+use super::origin::Origin;
+use super::{Context, SideSettings};
 
-/// Credentials are renewed this long before they expire.
+/// Credentials are renewed this long before they expire, or a fifth of their life if that is less.
 const EARLY: Duration = Duration::from_mins(2);
 /// Renewals in a row that may fail before the operator is needed.
 const MOST_RENEWALS: u32 = 3;
-/// Time between looks for renewed credentials where nobody can be asked.
+/// Time between renewals that fail.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Time between looks for renewed credentials where nobody can be asked, or a tenth of the whole
+/// wait if that is less.
 const WAIT_STEP: Duration = Duration::from_secs(15);
-
-/// The AWS configuration of one side, loaded afresh.
-pub(super) async fn load_config(settings: &SideSettings, profile: Option<&str>) -> SdkConfig {
-    let timeouts = timeouts(settings);
-    let mut loader = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12())
-        .region(aws_config::Region::new(settings.region.as_str().to_owned()))
-        .retry_config(RetryConfig::standard())
-        .timeout_config(timeouts);
-    if let Some(profile) = profile {
-        loader = loader.profile_name(profile);
-    }
-    let config = loader.load().await;
-    let Some(role) = &settings.role_arn else {
-        return config;
-    };
-    let mut provider = AssumeRoleProvider::builder(role.as_str())
-        .session_name(
-            settings
-                .role_session_name
-                .as_deref()
-                .unwrap_or("shuffle-aws-vaults"),
-        )
-        .region(aws_config::Region::new(settings.region.as_str().to_owned()))
-        .configure(&config);
-    if let Some(external_id) = &settings.external_id {
-        provider = provider.external_id(external_id);
-    }
-    let provider = match config.credentials_provider() {
-        Some(base) => provider.build_from_provider(base).await,
-        None => provider.build().await,
-    };
-    config
-        .into_builder()
-        .credentials_provider(SharedCredentialsProvider::new(provider))
-        .build()
-}
-
-/// Every call has an end: without these the SDK waits for ever for an answer that does not begin.
-pub(super) fn timeouts(settings: &SideSettings) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(settings.connect_timeout)
-        .read_timeout(settings.read_timeout)
-        .operation_attempt_timeout(settings.connect_timeout + settings.read_timeout * 2)
-        .build()
-}
-
-/// Account and ARN that STS names for a configuration's credentials.
-///
-/// # Errors
-/// As the call, or as the credentials provider.
-pub(super) async fn caller(config: &SdkConfig) -> Result<(String, String), ApiError> {
-    const OPERATION: &str = "GetCallerIdentity";
-    let client = aws_sdk_sts::Client::new(config);
-    let answer = client
-        .get_caller_identity()
-        .send()
-        .await
-        .map_err(|error| ApiError::from_sdk(OPERATION, &error))?;
-    let none = |member: &str| {
-        ApiError::local(
-            OPERATION,
-            "IncompleteResponse",
-            format!("no {member}"),
-            ErrorClass::Other,
-        )
-    };
-    Ok((
-        answer.account().ok_or_else(|| none("Account"))?.to_owned(),
-        answer.arn().ok_or_else(|| none("Arn"))?.to_owned(),
-    ))
-}
 
 /// What a caller whose credentials were rejected does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,183 +46,258 @@ struct Shared {
     settings: SideSettings,
     profile: Option<String>,
     context: Context,
+    /// What calls are signed with.
+    current: RwLock<Credentials>,
     /// Held while renewing, so that one renewal serves all who wait.
-    slot: Mutex<Option<Credentials>>,
-    generation: AtomicU64,
-    failures: AtomicU32,
+    renewal: Mutex<Renewal>,
+    /// Set from a rejection until AWS accepts a call again.
+    in_trouble: AtomicBool,
+}
+
+/// How renewing goes.
+#[derive(Debug, Default)]
+struct Renewal {
+    /// Number of the credentials in use.
+    generation: u64,
+    /// When they are to be renewed without having been rejected.
+    renew_at: Option<SystemTime>,
+    /// Renewals since AWS last accepted a call.
+    failures: u32,
+    /// When waiting for renewed credentials ends.
+    deadline: Option<Instant>,
+    /// Nobody renewed them: no caller waits once more.
+    given_up: bool,
 }
 
 impl RenewableCredentials {
-    /// Credentials of `settings`, from `profile` if one was named or found.
-    pub(super) fn new(settings: SideSettings, profile: Option<String>, context: Context) -> Self {
+    /// Credentials that STS has accepted, which came from `profile` if one was named or found.
+    pub(super) fn new(
+        credentials: Credentials,
+        settings: SideSettings,
+        profile: Option<String>,
+        context: Context,
+    ) -> Self {
+        let renewal = Renewal {
+            renew_at: renew_at(credentials.expiry(), SystemTime::now()),
+            ..Renewal::default()
+        };
         Self {
             shared: Arc::new(Shared {
                 settings,
                 profile,
                 context,
-                slot: Mutex::new(None),
-                generation: AtomicU64::new(0),
-                failures: AtomicU32::new(0),
+                current: RwLock::new(credentials),
+                renewal: Mutex::new(renewal),
+                in_trouble: AtomicBool::new(false),
             }),
         }
     }
 
-    /// Number of the credentials in use, once no renewal is under way; a caller notes it before it
-    /// sends. Waiting here, and not inside of the call, keeps a long renewal from looking like a
-    /// time-out of the call.
-    pub(super) async fn settled(&self) -> u64 {
-        drop(self.shared.slot.lock().await);
-        self.generation()
-    }
-
-    fn generation(&self) -> u64 {
-        self.shared.generation.load(Ordering::Acquire)
+    /// Number of the credentials in use, once no renewal is under way or due; a caller notes it
+    /// before it sends. Renewing here, and not inside of the call, keeps a long renewal from looking
+    /// like a time-out of the call, which would leave a start in doubt.
+    ///
+    /// # Errors
+    /// If they were rejected and nobody renewed them.
+    pub(super) async fn settled(&self, operation: &'static str) -> Result<u64, ApiError> {
+        let shared = &self.shared;
+        let mut renewal = shared.renewal.lock().await;
+        if renewal.given_up {
+            let text = format!("the {} credentials were not renewed", shared.settings.side);
+            return Err(ApiError::local(
+                operation,
+                "NoCredentials",
+                text,
+                ErrorClass::Credentials,
+            ));
+        }
+        if renewal.renew_at.is_some_and(|at| at <= SystemTime::now()) {
+            match shared.load().await {
+                Ok(fresh) => shared.replace(&mut renewal, fresh),
+                Err(problem) => shared.renew_later(&mut renewal, &problem),
+            }
+        }
+        Ok(renewal.generation)
     }
 
     /// AWS accepted them.
     pub(super) fn accepted(&self) {
-        if self.shared.failures.load(Ordering::Relaxed) != 0 {
-            self.shared.failures.store(0, Ordering::Relaxed);
+        if self.shared.in_trouble.load(Ordering::Relaxed) {
+            self.shared.in_trouble.store(false, Ordering::Relaxed);
         }
     }
 
     /// AWS rejected those of `generation`: renews them, or waits for somebody who does.
     pub(super) async fn rejected(&self, generation: u64, error: &ApiError) -> Next {
         let shared = &self.shared;
-        let mut slot = shared.slot.lock().await;
-        if self.generation() != generation {
+        let mut renewal = shared.renewal.lock().await;
+        if renewal.given_up || shared.context.cancel.is_cancelled() {
+            return Next::GiveUp;
+        }
+        if renewal.generation != generation {
             return Next::TryAgain;
         }
         tracing::warn!("Credential error detected: {}", error.code);
-        while shared.failures.fetch_add(1, Ordering::Relaxed) < MOST_RENEWALS {
+        if !shared.in_trouble.swap(true, Ordering::Relaxed) {
+            renewal.failures = 0;
+            renewal.deadline = None;
+        }
+        let mut problem = error.to_string();
+        while renewal.failures < MOST_RENEWALS {
+            if renewal.failures > 0 {
+                tokio::time::sleep(PAUSE).await;
+            }
+            renewal.failures += 1;
             tracing::info!("Refreshing credentials and retrying...");
             match shared.load().await {
                 Ok(fresh) => {
-                    self.replace(&mut slot, fresh);
+                    shared.replace(&mut renewal, fresh);
                     return Next::TryAgain;
                 }
-                Err(problem) => tracing::warn!("refreshed credentials do not work: {problem}"),
+                Err(failure) => {
+                    problem = failure.to_string();
+                    tracing::warn!(
+                        "the {} credentials cannot be renewed: {problem}",
+                        shared.settings.side
+                    );
+                }
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        match shared.await_renewal(error).await {
-            Some(fresh) => {
-                self.replace(&mut slot, fresh);
-                Next::TryAgain
-            }
-            None => Next::GiveUp,
-        }
-    }
-
-    fn replace(&self, slot: &mut Option<Credentials>, fresh: Credentials) {
-        *slot = Some(fresh);
-        self.shared.context.counters.renewal();
-        self.shared.generation.fetch_add(1, Ordering::AcqRel);
-    }
-
-    async fn current(&self) -> Result<Credentials, CredentialsError> {
-        let mut slot = self.shared.slot.lock().await;
-        let fresh_enough = |c: &Credentials| c.expiry().is_none_or(|at| at > SystemTime::now() + EARLY);
-        if let Some(credentials) = slot.as_ref().filter(|c| fresh_enough(c)) {
-            return Ok(credentials.clone());
-        }
-        match self.shared.load_unchecked().await {
-            Ok(fresh) => {
-                *slot = Some(fresh.clone());
-                Ok(fresh)
-            }
-            // Old ones may still live for a moment.
-            Err(error) => match slot
-                .as_ref()
-                .filter(|c| c.expiry().is_some_and(|at| at > SystemTime::now()))
-            {
-                Some(credentials) => Ok(credentials.clone()),
-                None => Err(error),
-            },
+        if let Some(fresh) = shared.await_renewal(&mut renewal, problem).await {
+            shared.replace(&mut renewal, fresh);
+            Next::TryAgain
+        } else {
+            renewal.given_up = true;
+            Next::GiveUp
         }
     }
 }
 
 impl Shared {
-    async fn load_unchecked(&self) -> Result<Credentials, CredentialsError> {
-        let config = load_config(&self.settings, self.profile.as_deref()).await;
-        match config.credentials_provider() {
-            Some(provider) => provider.provide_credentials().await,
-            None => Err(CredentialsError::not_loaded(
-                "no credentials provider is configured",
-            )),
-        }
+    async fn load(&self) -> Result<Credentials, ApiError> {
+        loading::renew(&self.settings, self.profile.as_deref()).await
     }
 
-    /// Loads credentials and has STS confirm that they work and whose they are.
-    async fn load(&self) -> Result<Credentials, String> {
-        let config = load_config(&self.settings, self.profile.as_deref()).await;
-        let provider = config
-            .credentials_provider()
-            .ok_or("no credentials provider is configured")?;
-        let credentials = provider.provide_credentials().await.map_err(|e| chain(&e))?;
-        let checked = config
+    fn replace(&self, renewal: &mut Renewal, fresh: Credentials) {
+        renewal.renew_at = renew_at(fresh.expiry(), SystemTime::now());
+        renewal.generation += 1;
+        self.context.counters.renewal();
+        tracing::info!("the {} credentials were renewed", self.settings.side);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+    }
+
+    fn current(&self) -> Credentials {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
             .clone()
-            .into_builder()
-            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
-            .build();
-        let (account, _) = caller(&checked).await.map_err(|e| e.to_string())?;
-        require_account(&account, &self.settings.account)?;
-        Ok(credentials)
+    }
+
+    /// A renewal ahead of time failed: the old ones are used until AWS rejects them, which it may do
+    /// later than our clock says.
+    fn renew_later(&self, renewal: &mut Renewal, problem: &ApiError) {
+        let now = SystemTime::now();
+        let left = self.current().expiry().and_then(|at| at.duration_since(now).ok());
+        renewal.renew_at = left.map(|left| now + (left / 4).clamp(PAUSE, WAIT_STEP));
+        tracing::warn!(
+            "the {} credentials expire soon and cannot be renewed yet: {problem}",
+            self.settings.side
+        );
     }
 
     /// After the last failed renewal: asks on a terminal, else looks again and again.
-    async fn await_renewal(&self, error: &ApiError) -> Option<Credentials> {
-        let deadline = Instant::now() + self.settings.credential_wait;
-        if self.context.prompts.is_none() {
-            tracing::warn!(
-                "the {} credentials do not work any more; waiting up to {} s for renewed ones",
-                self.settings.side,
-                self.settings.credential_wait.as_secs()
-            );
+    async fn await_renewal(&self, renewal: &mut Renewal, problem: String) -> Option<Credentials> {
+        let origin = Origin::find(self.profile.as_deref()).await;
+        let renewed = if !origin.is_renewable() {
+            Err(problem)
+        } else if self.context.prompts.is_some() {
+            self.ask(problem, &origin).await
+        } else {
+            self.look_again(renewal, problem, &origin).await
+        };
+        renewed
+            .inspect_err(|problem| {
+                tracing::error!(
+                    "the {} are gone: {problem}; {}, then run the command again, with --resume if a copy was under way",
+                    self.name(),
+                    origin.advice()
+                );
+            })
+            .ok()
+    }
+
+    /// Side, account and profile.
+    fn name(&self) -> String {
+        let SideSettings { side, account, .. } = &self.settings;
+        match &self.profile {
+            Some(profile) => format!("{side} credentials (account {account}, profile {profile})"),
+            None => format!("{side} credentials (account {account})"),
         }
-        loop {
-            if let Some(prompts) = &self.context.prompts {
-                let (done, answer) = oneshot::channel();
-                let prompt = CredentialPrompt {
-                    side: self.settings.side,
-                    account: self.settings.account.clone(),
-                    problem: error.to_string(),
-                    done,
-                };
-                prompts.send(prompt).await.ok()?;
-                let renewed = tokio::select! {
-                    renewed = answer => renewed.unwrap_or(false),
-                    () = self.context.cancel.cancelled() => false,
-                };
-                if !renewed {
-                    return None;
-                }
-            } else {
-                let step = WAIT_STEP.min(deadline.saturating_duration_since(Instant::now()));
-                if step.is_zero() {
-                    return None;
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(step) => {}
-                    () = self.context.cancel.cancelled() => return None,
-                }
+    }
+
+    async fn ask(&self, mut problem: String, origin: &Origin) -> Result<Credentials, String> {
+        let mut heard = self.context.operator.heard();
+        while let Some(prompts) = &self.context.prompts {
+            let prompt = |done| CredentialPrompt {
+                side: self.settings.side,
+                account: self.settings.account.clone(),
+                problem: problem.clone(),
+                advice: origin.advice(),
+                done,
+            };
+            match self.context.operator.ask(prompts, heard, prompt).await {
+                Some(answer) => heard = answer,
+                None => break,
             }
             match self.load().await {
-                Ok(fresh) => return Some(fresh),
-                Err(problem) => tracing::warn!("renewed credentials do not work: {problem}"),
+                Ok(fresh) => return Ok(fresh),
+                Err(failure) => {
+                    problem = failure.to_string();
+                    tracing::warn!("the {} still do not work: {problem}", self.name());
+                }
             }
         }
+        Err(problem)
+    }
+
+    async fn look_again(
+        &self,
+        renewal: &mut Renewal,
+        mut problem: String,
+        origin: &Origin,
+    ) -> Result<Credentials, String> {
+        let wait = self.settings.credential_wait;
+        let deadline = *renewal.deadline.get_or_insert_with(|| {
+            tracing::warn!(
+                "the {} do not work any more; waiting up to {} s for renewed ones: {}",
+                self.name(),
+                wait.as_secs_f64(),
+                origin.advice()
+            );
+            Instant::now() + wait
+        });
+        let step = WAIT_STEP.min(wait / 10);
+        while Instant::now() < deadline {
+            tokio::time::sleep_until(deadline.min(Instant::now() + step)).await;
+            match tokio::time::timeout_at(deadline + step, self.load()).await {
+                Ok(Ok(fresh)) => return Ok(fresh),
+                Ok(Err(failure)) => {
+                    problem = failure.to_string();
+                    tracing::debug!("the {} still do not work: {problem}", self.name());
+                }
+                Err(_) => break,
+            }
+        }
+        Err(problem)
     }
 }
 
-/// Renewed credentials must be of the same account: a login into another one is no renewal.
-fn require_account(found: &str, wanted: &AccountId) -> Result<(), String> {
-    if found == wanted.as_str() {
-        Ok(())
-    } else {
-        Err(format!("they belong to account {found}, not to {wanted}"))
-    }
+/// When credentials are to be renewed without a rejection. Those that our clock takes for expired
+/// when they are new, or that tell no end, are used until AWS rejects them: the clock may be wrong.
+fn renew_at(expiry: Option<SystemTime>, now: SystemTime) -> Option<SystemTime> {
+    let expiry = expiry?;
+    let left = expiry.duration_since(now).ok().filter(|left| !left.is_zero())?;
+    Some(expiry - EARLY.min(left / 5))
 }
 
 impl ProvideCredentials for RenewableCredentials {
@@ -301,6 +305,22 @@ impl ProvideCredentials for RenewableCredentials {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(self.current())
+        future::ProvideCredentials::ready(Ok(self.shared.current()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_renewed_before_their_end_but_not_at_once() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let after = |seconds: u64| Some(now + Duration::from_secs(seconds));
+        assert_eq!(renew_at(after(3600), now), after(3480));
+        assert_eq!(renew_at(after(10), now), after(8));
+        assert_eq!(renew_at(None, now), None);
+        assert_eq!(renew_at(Some(now), now), None);
+        assert_eq!(renew_at(Some(now - Duration::from_mins(1)), now), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_backup::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_backup::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use aws_sdk_backup::operation::RequestId;
 use thiserror::Error;
 
@@ -58,10 +58,10 @@ impl ApiError {
         self.may_have_taken_effect
     }
 
-    /// The program is stopping; the call may have been under way.
-    pub(super) fn cancelled(operation: &'static str) -> Self {
+    /// The program is stopping; the call may be `under_way`, or have waited for something.
+    pub(super) fn cancelled(operation: &'static str, under_way: bool) -> Self {
         Self {
-            may_have_taken_effect: true,
+            may_have_taken_effect: under_way,
             ..Self::local(
                 operation,
                 "Cancelled",
@@ -263,6 +263,9 @@ fn class_of(code: &str, status: u16) -> ErrorClass {
         | "ExpiredTokenException"
         | "InvalidClientTokenId"
         | "UnrecognizedClientException"
+        // A key and a secret that do not belong together: a file read while it was written.
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException" => ErrorClass::Credentials,
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => ErrorClass::AccessDenied,
@@ -300,7 +303,10 @@ pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(e) = cause {
-        let part = e.to_string();
+        let part = match e.downcast_ref::<ErrorMetadata>() {
+            Some(metadata) => metadata.message().unwrap_or("AWS gave no reason").to_owned(),
+            None => e.to_string(),
+        };
         if !text.contains(&part) {
             text.push_str(": ");
             text.push_str(&part);

@@ -10,6 +10,9 @@ mod counters;
 mod credentials;
 mod endpoint;
 mod error;
+mod loading;
+mod operator;
+mod origin;
 mod profiles;
 mod retry;
 mod session;
@@ -18,7 +21,7 @@ pub mod vault_access;
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use backup::{BackupClient, BackupVault, CopyJobFilter, RecoveryPointPage, StartCopyJob, StartedCopyJob};
@@ -26,6 +29,7 @@ pub use clock::AwsClock;
 pub use counters::{CallCounters, CallTotals};
 pub use endpoint::{CustomEndpoint, custom_endpoint};
 pub use error::{ApiError, ErrorClass, SessionError};
+pub use operator::{CredentialPrompt, Operator};
 pub use session::{connect, default_region};
 
 use crate::domain::{AccountId, IamRoleArn, Region};
@@ -83,19 +87,6 @@ pub struct SideSettings {
     pub credential_wait: Duration,
 }
 
-/// Asks the operator to renew credentials outside of the program.
-#[derive(Debug)]
-pub struct CredentialPrompt {
-    /// Which identity is gone.
-    pub side: Side,
-    /// Its account.
-    pub account: AccountId,
-    /// What AWS said.
-    pub problem: String,
-    /// Answered with `true` once the operator has renewed them, `false` to give up.
-    pub done: oneshot::Sender<bool>,
-}
-
 /// What all clients of a process share.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
@@ -107,4 +98,6 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// Where an operator can be asked for credentials; `None` off a terminal.
     pub prompts: Option<mpsc::Sender<CredentialPrompt>>,
+    /// What that operator has answered.
+    pub operator: std::sync::Arc<Operator>,
 }

@@ -1,13 +1,14 @@
 //! Finding the right identity for an account, before anything else is called.
 
-use aws_config::SdkConfig;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::ProvideRegion as _;
 use aws_config::profile::ProfileFileRegionProvider;
 
 use super::backup::BackupClient;
-use super::credentials::{RenewableCredentials, caller, load_config};
+use super::credentials::RenewableCredentials;
 use super::error::{ApiError, ErrorClass, SessionError};
+use super::loading::{Loaded, load};
+use super::origin::Origin;
 use super::profiles::{self, Profiles};
 use super::{Context, SideSettings};
 use crate::domain::Region;
@@ -36,85 +37,102 @@ pub async fn default_region(profile: Option<&str>) -> Option<Region> {
 /// # Errors
 /// If there are no credentials, or they belong to another account.
 pub async fn connect(settings: SideSettings, context: Context) -> Result<BackupClient, SessionError> {
-    let config = load_config(&settings, settings.profile.as_deref()).await;
-    let found = caller(&config).await;
-    if let Ok((account, arn)) = &found
-        && account == settings.account.as_str()
-    {
-        let profile = settings.profile.clone();
-        return Ok(client(&config, settings, profile, context, arn.clone()));
-    }
+    let found = load(&settings, settings.profile.as_deref()).await;
+    let found = match found {
+        Ok(loaded) if loaded.account == settings.account.as_str() => {
+            let profile = settings.profile.clone();
+            return Ok(client(loaded, settings, profile, context));
+        }
+        found => found.map(|loaded| loaded.arn),
+    };
     let named = settings.profile.is_some() || settings.role_arn.is_some();
     if let Err(error) = &found
         && (named || error.class != ErrorClass::Credentials)
     {
-        return Err(failed(&settings, error.clone(), None));
+        let hint = hint(&settings, settings.profile.as_deref()).await;
+        return Err(failed(&settings, error.clone(), hint));
     }
     if named {
         return Err(wrong(&settings, found, &Profiles::default()));
     }
     let profiles = profiles::read(&settings.account).await;
     match by_profile(&settings, &profiles).await {
-        Some((profile, config, arn)) => {
+        Ok((profile, loaded)) => {
             tracing::info!(
                 "profile `{profile}` is used for the {} account {}",
                 settings.side,
                 settings.account
             );
-            Ok(client(&config, settings, Some(profile), context, arn))
+            Ok(client(loaded, settings, Some(profile), context))
         }
-        None => Err(wrong(&settings, found, &profiles)),
+        Err(Some((profile, error))) => {
+            let hint = hint(&settings, Some(&profile)).await;
+            Err(failed(&settings, error, hint))
+        }
+        Err(None) => Err(wrong(&settings, found, &profiles)),
     }
 }
 
-fn client(
-    config: &SdkConfig,
-    settings: SideSettings,
-    profile: Option<String>,
-    context: Context,
-    identity: String,
-) -> BackupClient {
-    let credentials = RenewableCredentials::new(settings.clone(), profile, context.clone());
-    BackupClient::new(config, settings, credentials, context, identity)
+fn client(loaded: Loaded, settings: SideSettings, profile: Option<String>, context: Context) -> BackupClient {
+    let Loaded {
+        config,
+        credentials,
+        arn,
+        ..
+    } = loaded;
+    let credentials = RenewableCredentials::new(credentials, settings.clone(), profile, context.clone());
+    BackupClient::new(&config, settings, credentials, context, arn)
 }
 
-/// The one profile that belongs to the account: of those that name it, else of those with keys.
-async fn by_profile(settings: &SideSettings, profiles: &Profiles) -> Option<(String, SdkConfig, String)> {
-    let candidates = if profiles.of_account.is_empty() {
-        &profiles.with_keys
-    } else {
+/// The one profile that belongs to the account: of those that name it, else of those with keys. If
+/// the one that names it does not work, the reason.
+async fn by_profile(
+    settings: &SideSettings,
+    profiles: &Profiles,
+) -> Result<(String, Loaded), Option<(String, ApiError)>> {
+    let named = !profiles.of_account.is_empty();
+    let candidates = if named {
         &profiles.of_account
+    } else {
+        &profiles.with_keys
     };
     if profiles.of_account.len() > 1 {
-        return None;
+        return Err(None);
     }
-    let mut found = None;
+    let mut found = Err(None);
     for name in candidates.iter().take(MOST_PROBES) {
-        let config = load_config(settings, Some(name)).await;
-        match caller(&config).await {
-            Ok((account, arn)) if account == settings.account.as_str() => {
-                if found.is_some() {
-                    return None;
+        match Box::pin(load(settings, Some(name))).await {
+            Ok(loaded) if loaded.account == settings.account.as_str() => {
+                if found.is_ok() {
+                    return Err(None);
                 }
-                found = Some((name.clone(), config, arn));
+                found = Ok((name.clone(), loaded));
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!("profile `{name}` does not work: {error}"),
+            Err(error) => {
+                tracing::warn!("profile `{name}` does not work: {error}");
+                if named {
+                    found = Err(Some((name.clone(), error)));
+                }
+            }
         }
     }
     found
 }
 
-fn failed(settings: &SideSettings, error: ApiError, hint: Option<String>) -> SessionError {
+async fn hint(settings: &SideSettings, profile: Option<&str>) -> String {
+    let prefix = settings.side.option_prefix();
+    let advice = Origin::find(profile).await.advice();
+    format!("check --{prefix}-profile and --{prefix}-role-arn, or renew the credentials; {advice}")
+}
+
+fn failed(settings: &SideSettings, error: ApiError, hint: String) -> SessionError {
     if error.class == ErrorClass::Credentials {
-        let prefix = settings.side.option_prefix();
         SessionError::NoCredentials {
             side: settings.side,
             account: settings.account.clone(),
             problem: error.message,
-            hint: hint.unwrap_or_else(|| {
-                format!("check --{prefix}-profile and --{prefix}-role-arn, or renew the credentials")
-            }),
+            hint,
         }
     } else {
         SessionError::Sts {
@@ -124,11 +142,7 @@ fn failed(settings: &SideSettings, error: ApiError, hint: Option<String>) -> Ses
     }
 }
 
-fn wrong(
-    settings: &SideSettings,
-    found: Result<(String, String), ApiError>,
-    profiles: &Profiles,
-) -> SessionError {
+fn wrong(settings: &SideSettings, found: Result<String, ApiError>, profiles: &Profiles) -> SessionError {
     let prefix = settings.side.option_prefix();
     let candidates = if profiles.of_account.is_empty() {
         &profiles.all
@@ -149,12 +163,12 @@ fn wrong(
         )
     };
     match found {
-        Ok((_, identity)) => SessionError::WrongAccount {
+        Ok(identity) => SessionError::WrongAccount {
             side: settings.side,
             account: settings.account.clone(),
             identity,
             hint,
         },
-        Err(error) => failed(settings, error, Some(hint)),
+        Err(error) => failed(settings, error, hint),
     }
 }

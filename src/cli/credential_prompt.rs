@@ -15,10 +15,12 @@ pub(super) fn start(console: Console) -> mpsc::Sender<CredentialPrompt> {
         while let Some(request) = requests.blocking_recv() {
             console.line(&format!(
                 "The credentials of the {} account {} are not accepted: {}\n\
-                 Renew them in another terminal, then press Enter here (q and Enter to stop).",
+                 Renew them in another terminal, then press Enter here (q and Enter to stop).\n\
+                 To renew them: {}",
                 request.side,
                 request.account,
-                sanitize(&request.problem)
+                sanitize(&request.problem),
+                sanitize(&request.advice)
             ));
             let mut line = String::new();
             let read = io::stdin().lock().read_line(&mut line);

@@ -6,7 +6,7 @@ mod vaults;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use aws_config::SdkConfig;
@@ -19,8 +19,9 @@ use backon::Retryable as _;
 use chrono::{DateTime, Utc};
 
 use super::clock::ReadDate;
-use super::credentials::{Next, RenewableCredentials, timeouts};
+use super::credentials::{Next, RenewableCredentials};
 use super::error::{ApiError, ErrorClass};
+use super::loading::timeouts;
 use super::retry::{MOST_RETRIES, RetryRule, backoff};
 use super::{Context, SideSettings};
 use crate::domain::{AccountId, Region};
@@ -110,7 +111,12 @@ impl BackupClient {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let retries = AtomicUsize::new(0);
-        let attempts = || self.attempt(operation, retries.load(Ordering::Relaxed) + 1, &send);
+        // Whether AWS may have, or get, a request whose answer is not known.
+        let under_way = AtomicBool::new(false);
+        let attempts = || {
+            let number = retries.load(Ordering::Relaxed) + 1;
+            self.attempt(operation, number, &under_way, &send)
+        };
         let repeated = attempts
             .retry(backoff())
             .sleep(tokio::time::sleep)
@@ -126,7 +132,7 @@ impl BackupClient {
             });
         tokio::select! {
             result = repeated => result,
-            () = self.context.cancel.cancelled() => Err(ApiError::cancelled(operation)),
+            () = self.context.cancel.cancelled() => Err(ApiError::cancelled(operation, under_way.load(Ordering::Relaxed))),
         }
     }
 
@@ -136,6 +142,7 @@ impl BackupClient {
         &self,
         operation: &'static str,
         attempt: usize,
+        under_way: &AtomicBool,
         send: &F,
     ) -> Result<T, ApiError>
     where
@@ -146,9 +153,10 @@ impl BackupClient {
     {
         let mut knows_time = false;
         loop {
-            let generation = self.credentials.settled().await;
+            let generation = self.credentials.settled(operation).await?;
             let began = Instant::now();
             self.context.counters.call(operation);
+            under_way.store(true, Ordering::Relaxed);
             // Boxed, because the SDK's futures are large and callers hold many.
             let error = match Box::pin(send()).await {
                 Ok(answer) => {
@@ -160,6 +168,7 @@ impl BackupClient {
                 }
                 Err(error) => ApiError::from_sdk(operation, &error),
             };
+            under_way.store(error.in_doubt(), Ordering::Relaxed);
             let milliseconds = began.elapsed().as_millis();
             tracing::debug!(
                 operation,
