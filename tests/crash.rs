@@ -8,6 +8,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::print_stdout,
+    clippy::expect_used,
     reason = "a test may fail"
 )]
 #![cfg(debug_assertions)]

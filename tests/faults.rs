@@ -2,7 +2,14 @@
 //! once, nothing fails for a passing cause, the run ends soon after the faults do, and no storm of
 //! calls is sent. The long form is `tests/campaign/faults.sh`.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail"
+)]
 
 mod common;
 

@@ -1,7 +1,14 @@
 //! Every fuzz target with its corpus and with mutations of it, always the same ones: the short form of
 //! `tests/fuzz/run.sh`, which needs no nightly compiler and no build of its own.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test may fail"
+)]
 
 #[path = "fuzz/targets.rs"]
 mod targets;

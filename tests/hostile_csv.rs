@@ -1,7 +1,14 @@
 //! Metadata files that are broken, foreign, endless or hostile, through the program: each has a
 //! stated answer, and nothing of AWS is changed. What one row can be is tested in `src/metadata/`.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail"
+)]
 
 mod common;
 

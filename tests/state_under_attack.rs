@@ -7,6 +7,10 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test may fail, and says what it did"
 )]
 

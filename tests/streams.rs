@@ -1,7 +1,14 @@
 //! Output that nobody takes: closed, full, or left in the middle. Copies go on, and exit codes stay
 //! true.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail"
+)]
 
 mod common;
 

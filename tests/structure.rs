@@ -1,6 +1,13 @@
 //! House rules that no compiler checks: who may use whom, how long files are.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail"
+)]
 
 use std::path::{Path, PathBuf};
 

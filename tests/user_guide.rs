@@ -1,6 +1,13 @@
 //! Runs every console example of the user guide, and looks for the output that it shows.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test may fail"
+)]
 
 mod common;
 

@@ -1,6 +1,13 @@
 //! Credentials that expire in the middle of a command, and everything that renews them.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -381,6 +381,7 @@ fn record(item: u8, kind: u8) -> JournalRecord {
             idempotency_token: token(&recovery_point_arn, attempt),
             recovery_point_arn,
             attempt,
+            at: None,
         },
         2 => JournalRecord::Started {
             recovery_point_arn,
