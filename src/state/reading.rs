@@ -16,6 +16,9 @@ use super::store::journal_path;
 
 #[derive(Deserialize)]
 struct Document {
+    format: Option<String>,
+    version: Option<u64>,
+    crc32: Option<String>,
     #[serde(flatten)]
     header: RunHeader,
     sequence: u64,
@@ -26,6 +29,9 @@ struct Document {
 /// A document without its items, which are only passed over.
 #[derive(Deserialize)]
 struct Heading {
+    format: Option<String>,
+    version: Option<u64>,
+    crc32: Option<String>,
     #[serde(flatten)]
     header: RunHeader,
     sequence: u64,
@@ -34,13 +40,29 @@ struct Heading {
     _items: IgnoredAny,
 }
 
-/// Just enough to tell what a file is before the rest is read.
+/// Just enough to tell what a file is that cannot be read.
 #[derive(Deserialize)]
 struct Probe {
     format: Option<String>,
     version: Option<u64>,
     crc32: Option<String>,
 }
+
+/// What a document says of itself: format, version, and whether it has a checksum.
+trait Marked {
+    fn marks(&self) -> (Option<&str>, Option<u64>, bool);
+}
+
+macro_rules! marked {
+    ($($kind:ty),*) => {
+        $(impl Marked for $kind {
+            fn marks(&self) -> (Option<&str>, Option<u64>, bool) {
+                (self.format.as_deref(), self.version, self.crc32.is_some())
+            }
+        })*
+    };
+}
+marked!(Document, Heading, Probe);
 
 /// What a state file and its journal hold.
 #[derive(Debug)]
@@ -92,15 +114,27 @@ fn read(path: &Path) -> Result<Vec<u8>, StateError> {
     Ok(bytes)
 }
 
-fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, StateError> {
-    let invalid = |error: &serde_json::Error| StateError::InvalidJson {
+/// Reads a document in one go; a file of a million points is not read twice to learn its version.
+fn parse<T: DeserializeOwned + Marked>(path: &Path, text: &[u8]) -> Result<T, StateError> {
+    let error = match serde_json::from_slice::<T>(text) {
+        Ok(document) => return check(path, &document, text).map(|()| document),
+        Err(error) => error,
+    };
+    // What it is says more than where it ceases to be what we expect.
+    if let Ok(probe) = serde_json::from_slice::<Probe>(text) {
+        check(path, &probe, text)?;
+    }
+    Err(StateError::InvalidJson {
         path: path.to_owned(),
         line: error.line(),
         column: error.column(),
         problem: error.to_string(),
-    };
-    let probe: Probe = serde_json::from_slice(text).map_err(|e| invalid(&e))?;
-    if probe.format.as_deref() != Some(FORMAT) {
+    })
+}
+
+fn check(path: &Path, document: &impl Marked, text: &[u8]) -> Result<(), StateError> {
+    let (format, version, has_checksum) = document.marks();
+    if format != Some(FORMAT) {
         return Err(StateError::InvalidJson {
             path: path.to_owned(),
             line: 1,
@@ -108,19 +142,19 @@ fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, StateError>
             problem: format!("this is no state file: `format` is not \"{FORMAT}\""),
         });
     }
-    if probe.version != Some(u64::from(VERSION)) {
+    if version != Some(u64::from(VERSION)) {
         return Err(StateError::Version {
             path: path.to_owned(),
-            found: probe.version.unwrap_or(0),
+            found: version.unwrap_or(0),
             supported: VERSION,
         });
     }
-    if probe.crc32.is_some() && !checksum::is_whole(text) {
+    if has_checksum && !checksum::is_whole(text) {
         return Err(StateError::Checksum {
             path: path.to_owned(),
         });
     }
-    serde_json::from_slice(text).map_err(|e| invalid(&e))
+    Ok(())
 }
 
 /// The journal of a document that ends with line `sequence`. A journal that is not there is empty.
