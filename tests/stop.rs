@@ -141,10 +141,12 @@ fn an_identity_that_cannot_be_found_out_does_not_hold_up_the_end() {
 #[test]
 fn credentials_that_are_awaited_do_not_hold_up_the_end() {
     let sim = Sim::start(SIM);
-    let network = Network::new(&sim, |line| {
-        if line.starts_with("PUT /copy-jobs") {
-            let body = r#"{"Code":"ExpiredTokenException","Message":"The security token is expired"}"#;
-            Fate::Refused(403, body.to_owned())
+    let mut gone = false;
+    let network = Network::new(&sim, move |line| {
+        gone |= line.starts_with("PUT /copy-jobs");
+        if gone {
+            let message = "The security token included in the request is expired";
+            Fate::Refused(403, "ExpiredTokenException", message.to_owned())
         } else {
             Fate::Answered
         }

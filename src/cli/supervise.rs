@@ -277,16 +277,14 @@ mod tests {
         }
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "the form of all work")]
-    fn hangs() -> Result<Outcome, AppError> {
-        thread::sleep(Duration::from_mins(5));
-        Ok(Outcome::Done)
-    }
-
     #[test]
     fn work_that_hangs_is_left_soon_after_the_runtime_limit() {
         let began = std::time::Instant::now();
         let supervisor = supervisor(Some(Duration::from_millis(200)));
+        let hangs = || {
+            thread::sleep(Duration::from_mins(5));
+            Ok(Outcome::Done)
+        };
         let ending = supervisor.run(hangs).unwrap();
         assert!(
             matches!(ending, Ending::Late(StopReason::RuntimeLimit)),

@@ -1,8 +1,10 @@
 //! The progress bar as it is drawn on a terminal.
 
-use std::io::{self, Write as _};
+use std::sync::Arc;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::screen::{Screen, Stderr};
 
 /// What the bar shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,33 +19,29 @@ pub(super) struct BarFigures {
     pub(super) pace: String,
 }
 
-/// Draws a second that the library lets through: more than the console asks for, so that the figures
-/// of one line are never left older than those of another.
-const DRAWS: u8 = 60;
+/// Drawings a second that the library lets through: more than the console asks for, so that the
+/// figures of one line are never left older than those of another.
+const DRAWINGS: u8 = 60;
 
-/// The bar and where it is.
+/// Where the bar is, if it is shown.
 #[derive(Debug)]
 pub(super) struct Display {
-    bars: MultiProgress,
+    stderr: Arc<Stderr>,
     bar: Option<ProgressBar>,
 }
 
 impl Display {
     /// No bar yet.
-    pub(super) fn new() -> Self {
-        Self {
-            bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS)),
-            bar: None,
-        }
+    pub(super) fn new(stderr: Arc<Stderr>) -> Self {
+        Self { stderr, bar: None }
     }
 
-    /// Takes the bar away while `write` writes.
-    pub(super) fn above_bar(&mut self, write: impl FnOnce()) {
-        if self.bar.is_none() {
-            return write();
+    /// Writes lines; the bar makes room.
+    pub(super) fn write(&mut self, text: &[u8]) {
+        match &self.bar {
+            None => self.stderr.write(text),
+            Some(bar) => bar.suspend(|| self.stderr.write(text)),
         }
-        self.bars.suspend(write);
-        rest_cursor();
     }
 
     /// Takes the bar away: one that stays would be torn by the lines that follow.
@@ -57,30 +55,21 @@ impl Display {
     pub(super) fn show(&mut self, figures: &BarFigures) {
         let bar = self
             .bar
-            .get_or_insert_with(|| self.bars.add(styled(figures.total as u64)));
+            .get_or_insert_with(|| styled(&self.stderr, figures.total as u64));
         bar.set_position(figures.position as u64);
         bar.set_message(format!("{}\n  {}", figures.counts, figures.pace));
-        rest_cursor();
     }
 }
 
-fn styled(total: u64) -> ProgressBar {
-    let bar = ProgressBar::new(total);
+fn styled(stderr: &Arc<Stderr>, total: u64) -> ProgressBar {
+    let target = match Screen::new(stderr) {
+        Some(screen) => ProgressDrawTarget::term_like_with_hz(Box::new(screen), DRAWINGS),
+        None => ProgressDrawTarget::hidden(),
+    };
+    let bar = ProgressBar::with_draw_target(Some(total), target);
     let template = "Progress: [{bar:32}] {percent}% ({pos}/{len})\n  {msg}";
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style.progress_chars("█▌ ")),
         Err(_) => bar,
-    }
-}
-
-/// The bar's last line is filled up to the terminal's edge, where the `^C` that the terminal echoes
-/// at Ctrl-C would begin a new line, and the bar would be cleared one line too low. At the line's
-/// beginning it does no harm.
-fn rest_cursor() {
-    use std::io::IsTerminal as _;
-    let mut stderr = io::stderr();
-    if stderr.is_terminal() {
-        // A terminal that has gone is no reason to stop copying.
-        let _ = stderr.write_all(b"\r").and_then(|()| stderr.flush());
     }
 }

@@ -14,15 +14,13 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::bar::{BarFigures, Display};
+use super::screen::Stderr;
+use super::text::sanitize;
 
 /// Bytes of ordinary lines that may wait for a reader.
 const MOST_WAITING: usize = 1 << 20;
 /// The same where warnings, errors and the run's own lines are among them.
 const MOST_URGENT: usize = 16 << 20;
-/// Bytes handed to the system at once, so that it can be told whether the reader reads.
-const CHUNK: usize = 4096;
-/// Time between tries where somebody has made stderr non-blocking.
-const FULL: Duration = Duration::from_millis(20);
 /// Time between two drawings of the bar.
 const REDRAW: Duration = Duration::from_millis(100);
 /// The thread is woken when there is something to do; this long it sleeps without.
@@ -41,6 +39,7 @@ struct Shared {
     queue: Mutex<Queue>,
     /// Something is there to be written.
     filled: Condvar,
+    stderr: Arc<Stderr>,
 }
 
 #[derive(Debug, Default)]
@@ -54,8 +53,6 @@ struct Queue {
     bar_changed: bool,
     /// Whether the thread is writing.
     busy: bool,
-    /// Grows with every write that stderr took.
-    taken: u64,
     /// Set once the thread has ended, which only a fault of the program can bring about.
     dead: bool,
     thread: Option<ThreadId>,
@@ -119,33 +116,15 @@ impl Shared {
         }
     }
 
-    /// Writes all of it, or as much as can be written at all.
-    fn write(&self, mut text: &[u8]) {
-        let mut stderr = io::stderr();
-        while !text.is_empty() {
-            let chunk = text.get(..CHUNK).unwrap_or(text);
-            match stderr.write(chunk) {
-                Ok(n) if n > 0 => {
-                    text = text.get(n..).unwrap_or_default();
-                    self.lock().taken += 1;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(FULL),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A reader of stderr that has gone is no reason to stop copying.
-                Ok(_) | Err(_) => return,
-            }
-        }
-    }
-
     fn run(&self) {
         let _ended = Ended(self);
         self.lock().thread = Some(thread::current().id());
-        let mut display = Display::new();
+        let mut display = Display::new(Arc::clone(&self.stderr));
         let mut drawn = None;
         loop {
             let batch = self.take(drawn);
             if !batch.text.is_empty() {
-                display.above_bar(|| self.write(&batch.text));
+                display.write(&batch.text);
             }
             match batch.draw {
                 Draw::Nothing => {}
@@ -188,9 +167,10 @@ impl Console {
         Ok(Self { shared })
     }
 
-    /// A line of the operator's own kind: not a log line, so that it has no level.
+    /// Lines of the operator's own kind: not log lines, so that they have no level. Control
+    /// characters in them are made visible.
     pub fn line(&self, text: &str) {
-        self.text(&format!("{text}\n"));
+        self.text(&plain(text));
     }
 
     /// Text as it is: a question has no end of line.
@@ -200,7 +180,7 @@ impl Console {
 
     /// A line that a newer one makes worthless.
     pub(super) fn passing_line(&self, text: &str) {
-        self.shared.push(format!("{text}\n").as_bytes(), MOST_WAITING);
+        self.shared.push(plain(text).as_bytes(), MOST_WAITING);
     }
 
     /// Shows the bar with these figures, or takes it away. Figures that have not been drawn when
@@ -232,10 +212,11 @@ impl Console {
                 if idle || queue.dead {
                     return;
                 }
-                if queue.taken != before {
-                    before = queue.taken;
-                    since = tokio::time::Instant::now();
-                }
+            }
+            let taken = self.shared.stderr.taken();
+            if taken != before {
+                before = taken;
+                since = tokio::time::Instant::now();
             }
             if since.elapsed() >= patience {
                 return;
@@ -249,6 +230,11 @@ impl Console {
     pub fn is_own_thread(&self) -> bool {
         self.shared.lock().thread == Some(thread::current().id())
     }
+}
+
+fn plain(text: &str) -> String {
+    let lines = text.split('\n').map(sanitize);
+    lines.flat_map(|line| [line, "\n".into()]).collect()
 }
 
 /// Queues log lines.

@@ -5,6 +5,7 @@ mod console;
 mod listing;
 mod plan;
 mod progress;
+mod screen;
 mod summary;
 mod text;
 mod verification;

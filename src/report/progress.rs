@@ -117,7 +117,7 @@ impl ProgressReporter {
     }
 
     /// Says once why the run stops, and what that means.
-    fn stopping(&mut self, reason: StopReason, in_progress: usize) {
+    pub fn stopping(&mut self, reason: StopReason, in_progress: usize) {
         if self.stopping.is_some_and(|said| reason <= said) {
             return;
         }

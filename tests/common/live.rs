@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     dead_code,
+    clippy::print_stderr,
     unreachable_pub,
     missing_debug_implementations,
     reason = "each test binary uses its part"
@@ -149,7 +150,12 @@ impl Copy {
 
     /// Waits until it has said this.
     pub fn until(&self, text: &str) {
-        until(&format!("no {text:?}"), || self.stderr().contains(text));
+        let began = Instant::now();
+        while !self.stderr().contains(text) {
+            let long = began.elapsed() > Duration::from_mins(1);
+            assert!(!long, "no {text:?} in:\n{}", self.stderr());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn signal(&self, name: &str) {
@@ -180,6 +186,9 @@ pub fn wait(child: &mut Child, at_most: Duration) -> (Option<i32>, Duration) {
     let began = Instant::now();
     while began.elapsed() < at_most {
         if let Some(status) = child.try_wait().unwrap() {
+            if status.code().is_none() {
+                eprintln!("{status}");
+            }
             return (status.code(), began.elapsed());
         }
         std::thread::sleep(Duration::from_millis(2));
@@ -203,8 +212,8 @@ pub enum Fate {
     Answered,
     /// Nobody ever answers it.
     Hangs,
-    /// This is the answer: status and body.
-    Refused(u16, String),
+    /// AWS refuses it: status, code and message.
+    Refused(u16, &'static str, String),
 }
 
 /// A network between a command and the simulator, which decides what becomes of each request by its
@@ -249,12 +258,13 @@ fn serve(client: &TcpStream, upstream: &str, fate: &Mutex<dyn FnMut(&str) -> Fat
     match what {
         // The connection stays open for as long as the test runs.
         Fate::Hangs => std::thread::sleep(Duration::from_mins(10)),
-        Fate::Refused(status, body) => {
+        Fate::Refused(status, code, message) => {
+            let body = serde_json::json!({"Message": message}).to_string();
             let length = body.len();
             let _ = write!(
                 client,
-                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
-                 Connection: close\r\n\r\n{body}"
+                "HTTP/1.1 {status} X\r\nx-amzn-ErrorType: {code}\r\nContent-Type: application/json\r\n\
+                 Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
             );
         }
         Fate::Answered => {

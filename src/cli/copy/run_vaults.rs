@@ -13,7 +13,7 @@ use super::{CopyCommand, unless_stopped};
 use crate::aws::{BackupClient, vault_access};
 use crate::cli::copy_args::{MaxInFlight, ProgressChoice};
 use crate::copy::driver::Driver;
-use crate::copy::event::{CopyEvent, StopReason};
+use crate::copy::event::{CopyEvent, CopyEventKind, StopReason};
 use crate::copy::plan::PlanTally;
 use crate::copy::run::{DriverSettings, RunEnd, RunPolicy, VaultLedger};
 use crate::copy::scheduler::Limits;
@@ -63,11 +63,15 @@ pub(super) async fn run(
     }
     let reporter = Arc::new(Mutex::new(reporter(command)));
     let on_demand = show_on_signal(Arc::clone(&reporter));
+    let stopped = stop.subscribe();
     let mut sink = |event: &CopyEvent| {
-        reporter
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .event(event);
+        let mut reporter = reporter.lock().unwrap_or_else(PoisonError::into_inner);
+        // The loop may have come to its end before it took notice of the signal.
+        let reason = *stopped.borrow();
+        if let (CopyEventKind::RunFinished, Some(reason)) = (&event.kind, reason) {
+            reporter.stopping(reason, event.stats.in_progress);
+        }
+        reporter.event(event);
     };
     let settings = settings(command, &clients.source, resumed);
     let driver = Driver::new(
