@@ -124,7 +124,7 @@ impl ApiError {
                 let class = class_of(&code, status);
                 Self {
                     operation,
-                    message: service.err().message().unwrap_or("AWS gave no reason").to_owned(),
+                    message: without_request(service.err().message().unwrap_or("AWS gave no reason")),
                     request_id: error.request_id().map(str::to_owned),
                     http_status: Some(status),
                     class,
@@ -222,6 +222,23 @@ impl std::fmt::Display for ApiError {
         }
         f.write_str(")")
     }
+}
+
+/// AWS repeats the request, session token and all, where its signature does not match.
+fn without_request(message: &str) -> String {
+    let end = [
+        "The Canonical String",
+        "The canonical string",
+        "x-amz-security-token",
+    ]
+    .iter()
+    .filter_map(|begin| message.find(begin))
+    .min();
+    message
+        .get(..end.unwrap_or(message.len()))
+        .unwrap_or_default()
+        .trim_end()
+        .to_owned()
 }
 
 /// An operation in words.

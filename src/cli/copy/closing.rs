@@ -42,14 +42,25 @@ pub(super) fn outcome(end: &RunEnd) -> Outcome {
     }
 }
 
-/// The command that goes on with a run: what was typed, with `--resume`.
+/// The command that goes on with a run: what was typed, with `--resume`. An external id is left to
+/// its environment variable: the command ends up in logs and files.
 pub(in crate::cli) fn resume_command(arguments: impl Iterator<Item = OsString>) -> String {
-    let mut words: Vec<String> = arguments
-        .map(|word| word.to_string_lossy().into_owned())
-        .filter(|word| !["--reset", "--retry-failed", "--resume"].contains(&word.as_str()))
-        .collect();
+    const OPTION: &str = "--external-id";
+    const HIDDEN: &str = "__external_id__";
+    let mut words: Vec<String> = Vec::new();
+    for word in arguments.map(|word| word.to_string_lossy().into_owned()) {
+        if words.last().is_some_and(|before| before == OPTION) {
+            words.push(HIDDEN.to_owned());
+        } else if word.starts_with("--external-id=") {
+            words.extend([OPTION, HIDDEN].map(str::to_owned));
+        } else if !["--reset", "--retry-failed", "--resume"].contains(&word.as_str()) {
+            words.push(word);
+        }
+    }
     words.push("--resume".to_owned());
-    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+    shlex::try_join(words.iter().map(String::as_str))
+        .unwrap_or_else(|_| words.join(" "))
+        .replace(HIDDEN, "\"$SHUFFLE_AWS_VAULTS_EXTERNAL_ID\"")
 }
 
 /// The summary.
@@ -154,6 +165,18 @@ mod tests {
             command,
             "shuffle-aws-vaults copy --state-file 'a b.json' --resume"
         );
+    }
+
+    #[test]
+    fn an_external_id_is_not_in_the_command_that_goes_on() {
+        for typed in [
+            &["copy", "--external-id", "x y", "-v"][..],
+            &["copy", "--external-id=x y", "-v"],
+        ] {
+            let command = resume_command(typed.iter().map(OsString::from));
+            let wanted = "copy --external-id \"$SHUFFLE_AWS_VAULTS_EXTERNAL_ID\" -v --resume";
+            assert_eq!(command, wanted);
+        }
     }
 
     #[test]
