@@ -24,6 +24,7 @@ fn copy(more: &str) -> String {
 fn copies_go_on_whatever_becomes_of_stderr_and_stdout() {
     for streams in [
         ">&-",
+        "--output json > >(true)",
         "2>&-",
         ">&- 2>&- <&-",
         "2>/dev/full",

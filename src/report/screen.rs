@@ -47,8 +47,8 @@ impl Stderr {
     }
 }
 
-/// The terminal. The library's own keeps what it could not write, for ever, and its errors end the
-/// program when a terminal goes away.
+/// The terminal. The library's own keeps what it could not write for ever, and its errors, once the
+/// terminal has gone, may end the program.
 #[derive(Debug)]
 pub(super) struct Screen {
     stderr: Arc<Stderr>,
