@@ -1,7 +1,14 @@
 //! No secret is written anywhere, whatever goes wrong and however much is logged; and no text from
 //! AWS drives a terminal.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail"
+)]
 
 mod common;
 

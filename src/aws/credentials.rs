@@ -1,7 +1,6 @@
 //! Credentials that can be renewed in the middle of a run: once for all callers, from a fresh load
 //! of the AWS configuration, and never of another account than the one that was asked for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -50,8 +49,9 @@ struct Shared {
     current: RwLock<Credentials>,
     /// Held while renewing, so that one renewal serves all who wait.
     renewal: Mutex<Renewal>,
-    /// Set from a rejection until AWS accepts a call again.
-    in_trouble: AtomicBool,
+    /// The operation that was rejected last, until AWS accepts one of its calls again: what other
+    /// operations are answered says nothing of it.
+    in_trouble: RwLock<Option<&'static str>>,
 }
 
 /// How renewing goes.
@@ -88,7 +88,7 @@ impl RenewableCredentials {
                 context,
                 current: RwLock::new(credentials),
                 renewal: Mutex::new(renewal),
-                in_trouble: AtomicBool::new(false),
+                in_trouble: RwLock::new(None),
             }),
         }
     }
@@ -120,10 +120,11 @@ impl RenewableCredentials {
         Ok(renewal.generation)
     }
 
-    /// AWS accepted them.
-    pub(super) fn accepted(&self) {
-        if self.shared.in_trouble.load(Ordering::Relaxed) {
-            self.shared.in_trouble.store(false, Ordering::Relaxed);
+    /// AWS accepted them for an operation.
+    pub(super) fn accepted(&self, operation: &'static str) {
+        let trouble = &self.shared.in_trouble;
+        if *trouble.read().unwrap_or_else(PoisonError::into_inner) == Some(operation) {
+            *trouble.write().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 
@@ -138,7 +139,7 @@ impl RenewableCredentials {
             return Next::TryAgain;
         }
         tracing::warn!("Credential error detected: {}", error.code);
-        if !shared.in_trouble.swap(true, Ordering::Relaxed) {
+        if shared.is_new_trouble(error.operation) {
             renewal.failures = 0;
             renewal.deadline = None;
         }
@@ -174,6 +175,12 @@ impl RenewableCredentials {
 }
 
 impl Shared {
+    /// Notes that an operation was rejected; answers whether none was before.
+    fn is_new_trouble(&self, operation: &'static str) -> bool {
+        let mut trouble = self.in_trouble.write().unwrap_or_else(PoisonError::into_inner);
+        trouble.replace(operation).is_none()
+    }
+
     async fn load(&self) -> Result<Credentials, ApiError> {
         loading::renew(&self.settings, self.profile.as_deref()).await
     }

@@ -15,6 +15,19 @@ pub struct CustomEndpoint {
     pub simulated: bool,
 }
 
+impl CustomEndpoint {
+    /// Its URL without the user and password that may stand in it.
+    pub fn shown(&self) -> String {
+        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
+        let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        format!(
+            "{scheme}{}{host}{path}",
+            if scheme.is_empty() { "" } else { "://" }
+        )
+    }
+}
+
 /// The endpoint in force for AWS Backup by the AWS environment variables, if it is not AWS's own.
 pub fn custom_endpoint() -> Option<CustomEndpoint> {
     let url = env::var("AWS_ENDPOINT_URL_BACKUP")
@@ -36,6 +49,24 @@ fn is_loopback(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_the_url_is_not_shown() {
+        for (url, shown) in [
+            (
+                "https://user:secret@proxy.example.com:8443/x?y",
+                "https://proxy.example.com:8443/x?y",
+            ),
+            ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+            ("proxy/a@b", "proxy/a@b"),
+        ] {
+            let endpoint = CustomEndpoint {
+                url: url.to_owned(),
+                simulated: false,
+            };
+            assert_eq!(endpoint.shown(), shown);
+        }
+    }
 
     #[test]
     fn loopback_is_a_rehearsal_and_nothing_else_is() {

@@ -115,13 +115,18 @@ impl ApiError {
             return Self::local(operation, "NoCredentials", problem, ErrorClass::Credentials);
         }
         match error {
-            SdkError::ServiceError(service) => {
+            // A success that cannot be read is none, and no refusal either.
+            SdkError::ServiceError(service) if !service.raw().status().is_success() => {
                 let status = service.raw().status().as_u16();
                 let code = service
                     .err()
                     .code()
                     .map_or_else(|| format!("HTTP {status}"), str::to_owned);
-                let class = class_of(&code, status);
+                let class = match service.err().code() {
+                    // Whoever refuses without a code is not AWS but something on the way to it.
+                    None if status == 403 => ErrorClass::Transient,
+                    _ => class_of(&code, status),
+                };
                 Self {
                     operation,
                     message: without_request(service.err().message().unwrap_or("AWS gave no reason")),

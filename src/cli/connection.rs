@@ -36,7 +36,7 @@ impl Connections {
             };
             tracing::info!(
                 "{kind} at {} is used instead of AWS (AWS_ENDPOINT_URL)",
-                endpoint.url
+                endpoint.shown()
             );
         }
         Self {

@@ -51,8 +51,12 @@ pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, 
             .and_then(|()| std::fs::write(path, &text))
             .map_err(|error| AppError::io(format!("write {}", path.display()), error))?;
     }
-    to_stdout(|out| report::verification(&results, args.output, out))?;
     let complete = results.iter().all(VaultVerification::is_complete);
+    match to_stdout(|out| report::verification(&results, args.output, out)) {
+        // Whoever has read enough still has to be told by the exit code.
+        Err(AppError::ClosedPipe) if !complete => {}
+        shown => shown?,
+    }
     Ok(if complete {
         Outcome::Done
     } else {

@@ -78,6 +78,7 @@ impl Engine<'_> {
             }
             self.doubts_due.pop();
             if let Some(arn) = self.arn(id) {
+                self.repeated_calls += 1;
                 self.call(id, CallKind::Look(arn));
                 looks += 1;
             }
@@ -120,6 +121,7 @@ impl Engine<'_> {
                     creation_date: job.creation_date,
                 };
                 let origin = Origin::List(listed.len());
+                self.repeated_calls += 1;
                 self.call(id, CallKind::Examine(Candidate { job, origin }));
             }
             None => self.no_job_found(id, now),
@@ -169,6 +171,7 @@ impl Engine<'_> {
             && self.stop().is_none()
         {
             self.pacer.started();
+            self.repeated_calls += 1;
             self.send_start(id, attempt, now);
         }
     }

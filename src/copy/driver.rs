@@ -17,12 +17,13 @@ use super::event::{CopyEvent, CopyEventKind, StopReason};
 use super::poller::{self, Seen};
 use super::run::{DriverSettings, RunEnd, VaultLedger};
 use super::scheduler::ItemId;
+use super::stop::RuntimeLimit;
 use crate::aws::BackupClient;
 use crate::domain::BackupVaultName;
 use crate::state::{JournalHandle, JournalRecord, StateError};
 
 /// Time that calls under way get to end after a stop.
-const STOP_GRACE: Duration = Duration::from_secs(4);
+const STOP_GRACE: Duration = Duration::from_secs(3);
 /// Time in which answers of cancelled calls are still noted.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// Longest wait of the loop when nothing happens.
@@ -117,10 +118,11 @@ impl<'a> Driver<'a> {
         self.end().await
     }
 
+    /// The date is AWS's, so that it can be compared with those that AWS gives.
     fn now(&self) -> Moment {
         Moment {
             elapsed: self.began.elapsed(),
-            date: Utc::now(),
+            date: self.client.aws_now(),
         }
     }
 
@@ -277,14 +279,21 @@ impl<'a> Driver<'a> {
         let since_stop = self
             .stopped_at
             .map_or(Duration::ZERO, |at| elapsed.saturating_sub(at));
-        let draining = reason == StopReason::Interrupted && since_stop < self.settings.drain;
+        let in_time = |limit: RuntimeLimit| !limit.left(elapsed).is_zero();
+        let draining = reason == StopReason::Interrupted
+            && since_stop < self.settings.drain
+            && self.settings.runtime_limit.is_none_or(in_time);
         if draining {
             return self.is_idle();
         }
-        self.calls.is_empty() || since_stop >= STOP_GRACE.max(self.settings.drain)
+        // Calls that drained along have had their time.
+        self.calls.is_empty() || since_stop >= STOP_GRACE
     }
 
     async fn end(mut self) -> RunEnd {
+        // A signal that came with the last answer is told all the same.
+        self.stop_changed();
+        self.perform().await;
         let reason = self.engine.stop();
         if reason.is_some() {
             self.client.cancel();
@@ -306,6 +315,7 @@ impl<'a> Driver<'a> {
             systemic: self.engine.systemic.take(),
             state_error: self.state_error.take(),
             stats,
+            repeated_calls: self.engine.repeated_calls,
             failures: self.engine.failures(),
         }
     }
@@ -313,7 +323,7 @@ impl<'a> Driver<'a> {
     fn emit(&mut self, kind: CopyEventKind) {
         let now = self.now();
         let event = CopyEvent {
-            at: now.date,
+            at: Utc::now(),
             elapsed: now.elapsed,
             time_left: self.settings.runtime_limit.map(|limit| limit.left(now.elapsed)),
             stats: self.engine.stats(),

@@ -6,7 +6,7 @@
 //! answer was lost in `doubt.rs`.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -60,6 +60,10 @@ pub(super) struct Engine<'a> {
     pub(super) doubts_due: BinaryHeap<Reverse<(Duration, ItemId)>>,
     /// How often a point's jobs have failed of a cause that passes.
     pub(super) passing_failures: HashMap<ItemId, u32>,
+    /// Points a job of which AWS has denied to know.
+    pub(super) vanished: HashSet<ItemId>,
+    /// Calls that settled lost answers, and starts that were sent again for it.
+    pub(super) repeated_calls: u64,
     pub(super) systemic: Option<(FailureCause, String)>,
     stop: Option<StopReason>,
     effects: Vec<Effect>,
@@ -80,6 +84,8 @@ impl<'a> Engine<'a> {
             doubts: HashMap::new(),
             doubts_due: BinaryHeap::new(),
             passing_failures: HashMap::new(),
+            vanished: HashSet::new(),
+            repeated_calls: 0,
             systemic: None,
             stop: None,
             effects: Vec::new(),

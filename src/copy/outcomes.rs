@@ -206,14 +206,28 @@ impl Engine<'_> {
         denied
     }
 
-    /// AWS no longer knows a job that it accepted: the start is in doubt again.
+    /// AWS does not know a job that it accepted: the start is in doubt again. If the job that is found
+    /// then, or answered to the same token, is denied too, nothing can be found out any more.
     fn job_vanished(&mut self, copy_job_id: &CopyJobId, now: Moment) {
         let Some((id, _)) = self.in_flight.remove(copy_job_id) else {
             return;
         };
         self.poller.forget(copy_job_id);
-        tracing::warn!(copy_job = %copy_job_id, "AWS does not know this copy job any more; looking for another of its point");
-        self.doubt_again(id, now);
+        if self.vanished.insert(id) {
+            tracing::warn!(copy_job = %copy_job_id, "AWS does not know this copy job any more; looking for another of its point");
+            self.doubt_again(id, now);
+        } else {
+            let message = format!(
+                "AWS accepted copy job {copy_job_id} and does not know of it; a new run finds its copy if there is one"
+            );
+            self.fail(
+                id,
+                "CopyJobVanished".to_owned(),
+                message,
+                FailureCause::Other,
+                now,
+            );
+        }
     }
 
     /// A job has ended; one that is not awaited is passed over.

@@ -72,6 +72,8 @@ pub struct RunEnd {
     pub state_error: Option<StateError>,
     /// Final counts.
     pub stats: RunStats,
+    /// Calls that settled starts whose answer was lost, and starts that were sent again for it.
+    pub repeated_calls: u64,
     /// Every failure of this process, and those loaded with the state.
     pub failures: Vec<(RecoveryPointArn, ItemFailure)>,
 }

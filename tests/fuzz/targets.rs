@@ -290,6 +290,12 @@ impl Model {
                 *attempt = *new;
                 S::Starting
             }
+            // The same attempt, sent again.
+            R::StartIntended { attempt: new, .. }
+                if matches!(stands, S::Starting | S::InFlight) && new == attempt =>
+            {
+                S::Starting
+            }
             R::Started { .. } if open => {
                 *attempt = (*attempt).max(1);
                 S::InFlight
@@ -329,7 +335,7 @@ pub fn resume(bytes: &[u8]) {
     let mut live = Items::new([]);
     let mut journal = Vec::new();
     let mut after_line = vec![live.clone()];
-    for (sequence, pair) in (1..).zip(events.chunks_exact(2).take(200)) {
+    for pair in events.chunks_exact(2).take(200) {
         let &[item, kind] = pair else { continue };
         let item = item % 8;
         let record = record(item, kind);
@@ -341,6 +347,7 @@ pub fn resume(bytes: &[u8]) {
             assert_eq!(Model::stands(item), model.0[&number]);
         }
         if taken {
+            let sequence = u64::try_from(after_line.len()).unwrap();
             state::encode(&JournalLine { sequence, record }, &mut journal).unwrap();
             after_line.push(live.clone());
         }

@@ -1,12 +1,10 @@
 //! Copy jobs: StartCopyJob, DescribeCopyJob, ListCopyJobs.
 
-use std::collections::HashSet;
-
 use aws_sdk_backup::types::CopyJobState as SdkState;
 use chrono::{DateTime, Utc};
 
 use super::BackupClient;
-use super::vaults::next_page;
+use super::vaults::Pages;
 use crate::aws::convert;
 use crate::aws::error::{ApiError, ErrorClass};
 use crate::aws::retry::RetryRule;
@@ -120,7 +118,7 @@ impl BackupClient {
         const OPERATION: &str = "ListCopyJobs";
         let mut jobs = Vec::new();
         let mut token: Option<String> = None;
-        let mut seen = HashSet::new();
+        let mut pages = Pages::of(OPERATION);
         loop {
             let answer = self
                 .call(OPERATION, RetryRule::Repeatable, || {
@@ -137,9 +135,13 @@ impl BackupClient {
                 })
                 .await?;
             for job in answer.copy_jobs() {
-                jobs.push(convert::copy_job(OPERATION, job)?);
+                // One that has no id is nobody's, and must not hide the others.
+                match convert::copy_job(OPERATION, job) {
+                    Ok(job) => jobs.push(job),
+                    Err(error) => tracing::warn!(%error, "a copy job in AWS's list is passed over"),
+                }
             }
-            token = next_page(OPERATION, answer.next_token(), &mut seen)?;
+            token = pages.next(answer.next_token(), answer.copy_jobs().len())?;
             if token.is_none() {
                 return Ok(jobs);
             }

@@ -160,7 +160,7 @@ impl BackupClient {
             // Boxed, because the SDK's futures are large and callers hold many.
             let error = match Box::pin(send()).await {
                 Ok(answer) => {
-                    self.credentials.accepted();
+                    self.credentials.accepted(operation);
                     let request_id = answer.request_id().unwrap_or("-");
                     let milliseconds = began.elapsed().as_millis();
                     tracing::debug!(operation, milliseconds, request_id, attempt, "AWS answered");

@@ -1,10 +1,9 @@
 //! Recovery points: ListRecoveryPointsByBackupVault.
 
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::BackupClient;
-use super::vaults::next_page;
+use super::vaults::Pages;
 use crate::aws::convert;
 use crate::aws::error::ApiError;
 use crate::aws::retry::RetryRule;
@@ -64,13 +63,14 @@ impl BackupClient {
         mut page: impl FnMut(Vec<RecoveryPoint>) -> ControlFlow<()>,
     ) -> Result<(), ApiError> {
         let mut token = None;
-        let mut seen = HashSet::new();
+        let mut pages = Pages::of(OPERATION);
         loop {
             let answer = self.list_recovery_points(vault, token).await?;
+            let members = answer.points.len();
             if page(answer.points).is_break() {
                 return Ok(());
             }
-            token = next_page(OPERATION, answer.next_token.as_deref(), &mut seen)?;
+            token = pages.next(answer.next_token.as_deref(), members)?;
             if token.is_none() {
                 return Ok(());
             }

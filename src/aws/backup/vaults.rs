@@ -35,7 +35,7 @@ impl BackupClient {
     pub async fn list_backup_vaults(&self) -> Result<Vec<BackupVault>, ApiError> {
         let mut vaults = Vec::new();
         let mut token: Option<String> = None;
-        let mut seen = HashSet::new();
+        let mut pages = Pages::of("ListBackupVaults");
         loop {
             let answer = self
                 .call("ListBackupVaults", RetryRule::Repeatable, || {
@@ -45,7 +45,7 @@ impl BackupClient {
             for vault in answer.backup_vault_list() {
                 vaults.push(convert::vault(vault)?);
             }
-            token = next_page("ListBackupVaults", answer.next_token(), &mut seen)?;
+            token = pages.next(answer.next_token(), answer.backup_vault_list().len())?;
             if token.is_none() {
                 break;
             }
@@ -162,22 +162,68 @@ impl BackupClient {
     }
 }
 
-/// The token of the next page. One that was given before would send us round for ever.
-pub(super) fn next_page(
+/// Pages of one list that may be empty one after the other.
+const MOST_EMPTY_PAGES: usize = 10_000;
+
+/// Where reading a list has got to. A token that was given before, or tokens without members for
+/// ever, would have it read for ever.
+#[derive(Debug)]
+pub(super) struct Pages {
     operation: &'static str,
-    token: Option<&str>,
-    seen: &mut HashSet<String>,
-) -> Result<Option<String>, ApiError> {
-    let Some(token) = token.filter(|t| !t.is_empty()) else {
-        return Ok(None);
-    };
-    if !seen.insert(token.to_owned()) {
-        return Err(ApiError::local(
+    seen: HashSet<String>,
+    empty: usize,
+}
+
+impl Pages {
+    /// The beginning of a list.
+    pub(super) fn of(operation: &'static str) -> Self {
+        Self {
             operation,
-            "RepeatedNextToken",
-            "AWS gave the same NextToken twice; the list cannot be read to its end",
-            ErrorClass::Other,
-        ));
+            seen: HashSet::new(),
+            empty: 0,
+        }
     }
-    Ok(Some(token.to_owned()))
+
+    /// The token of the page after one with so many members.
+    pub(super) fn next(&mut self, token: Option<&str>, members: usize) -> Result<Option<String>, ApiError> {
+        let Some(token) = token.filter(|t| !t.is_empty()) else {
+            return Ok(None);
+        };
+        self.empty = if members == 0 { self.empty + 1 } else { 0 };
+        let problem = if !self.seen.insert(token.to_owned()) {
+            ("RepeatedNextToken", "AWS gave the same NextToken twice")
+        } else if self.empty > MOST_EMPTY_PAGES {
+            ("EmptyPages", "AWS gives one empty page after the other")
+        } else {
+            return Ok(Some(token.to_owned()));
+        };
+        let (code, what) = problem;
+        let text = format!("{what}; the list cannot be read to its end");
+        Err(ApiError::local(self.operation, code, text, ErrorClass::Other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_has_no_end_is_an_error() {
+        let mut pages = Pages::of("ListCopyJobs");
+        assert_eq!(pages.next(None, 5).unwrap(), None);
+        assert_eq!(pages.next(Some(""), 5).unwrap(), None);
+        assert_eq!(pages.next(Some("a"), 5).unwrap().as_deref(), Some("a"));
+        assert_eq!(pages.next(Some("a"), 5).unwrap_err().code, "RepeatedNextToken");
+        let mut pages = Pages::of("ListCopyJobs");
+        let mut ends = None;
+        for n in 0..=MOST_EMPTY_PAGES * 2 {
+            let members = usize::from(n == MOST_EMPTY_PAGES / 2);
+            if let Err(error) = pages.next(Some(&n.to_string()), members) {
+                ends = Some((n, error.code));
+                break;
+            }
+        }
+        let most = MOST_EMPTY_PAGES / 2 + MOST_EMPTY_PAGES + 1;
+        assert_eq!(ends, Some((most, "EmptyPages".to_owned())));
+    }
 }

@@ -92,7 +92,7 @@ pub(super) fn summary(closing: Closing, end: &RunEnd, exit_code: u8) -> Summary 
             .collect(),
         bytes_completed: stats.bytes_completed,
         calls: closing.calls.by_operation,
-        retries: closing.calls.retries,
+        retries: closing.calls.retries + end.repeated_calls,
         throttles: closing.calls.throttles,
         vaults: closing.vaults,
         stop_reason: end.stop.map(|reason| reason.describe().to_owned()),

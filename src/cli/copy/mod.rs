@@ -275,6 +275,7 @@ impl CopyCommand {
             systemic: None,
             state_error: None,
             stats: RunStats::default(),
+            repeated_calls: 0,
             failures: Vec::new(),
         };
         let closing = Closing {

@@ -22,6 +22,7 @@ struct Job {
     end: CopyJobState,
     message: Option<&'static str>,
     listed: bool,
+    known: bool,
 }
 
 /// The model.
@@ -112,6 +113,7 @@ impl Aws {
             end,
             message,
             listed: !scenario.chance(scenario.unlisted),
+            known: !scenario.chance(scenario.forgotten),
         };
         let answer = self.answer(&job);
         self.tokens
@@ -158,7 +160,7 @@ impl Aws {
         let jobs = self
             .jobs
             .iter()
-            .filter(|job| job.listed && job.begins <= seen && wanted(job));
+            .filter(|job| job.listed && job.known && job.begins <= seen && wanted(job));
         jobs.map(|job| self.show(job, seen)).collect()
     }
 
@@ -189,7 +191,7 @@ impl Aws {
 
     /// DescribeCopyJob.
     pub(super) fn describe(&self, id: &CopyJobId, at: Duration) -> Result<CopyJob, ApiError> {
-        let job = self.jobs.iter().find(|job| job.id == *id);
+        let job = self.jobs.iter().find(|job| job.id == *id && job.known);
         job.map(|job| self.show(job, at))
             .ok_or_else(|| error(ErrorClass::NotFound, false))
     }

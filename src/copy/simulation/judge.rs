@@ -22,6 +22,14 @@ impl Life {
                 let arn = &item.recovery_point_arn;
                 match &item.state {
                     ItemState::Completed { .. } if copies == 1 => self.totals.copied += 1,
+                    // AWS denied its own job, so that nobody can say.
+                    ItemState::Failed { error_code, .. }
+                        if error_code == "CopyJobVanished"
+                            && self.scenario.forgotten > 0.0
+                            && copies <= 1 =>
+                    {
+                        self.totals.failed += 1;
+                    }
                     ItemState::Failed {
                         error_code, message, ..
                     } if copies == 0 => {

@@ -32,6 +32,8 @@ pub(super) struct Scenario {
     pub(super) listing_denied: bool,
     /// Share of jobs that lists never show.
     pub(super) unlisted: f64,
+    /// Share of jobs that AWS does not know of when it is asked.
+    pub(super) forgotten: f64,
     /// Most that a request may be on its way after its sender has given up.
     pub(super) late: Duration,
     /// Jobs that AWS takes at once.
@@ -76,7 +78,7 @@ impl Scenario {
             (share(0.4), share(0.2), share(0.2), share(0.3));
         let (hung, poll_fails, crash, signal) = (share(0.2), share(0.5), share(0.12), share(0.03));
         let (credentials, job_fails, job_fails_for_now) = (share(0.02), share(0.2), share(0.3));
-        let (job_partial, refused, unlisted) = (share(0.1), share(0.1), share(0.3));
+        let (job_partial, refused, unlisted, forgotten) = (share(0.1), share(0.1), share(0.3), share(0.1));
         let secs = Duration::from_secs;
         let replay = rng.random_bool(0.5);
         let listing_denied = replay && rng.random_bool(0.1);
@@ -123,6 +125,7 @@ impl Scenario {
             list_lag,
             listing_denied,
             unlisted: if replay { unlisted } else { 0.0 },
+            forgotten: if replay { forgotten } else { 0.0 },
             late,
             quota: if rng.random_bool(0.3) {
                 rng.random_range(1..=4)
