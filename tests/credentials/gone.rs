@@ -64,18 +64,19 @@ fn what_was_stopped_for_credentials_is_resumed_without_a_second_copy() {
 }
 
 #[test]
+#[ignore = "waits for the driver: at the end of a run it drops the outcome of starts that were never sent"]
 fn a_start_that_waits_for_credentials_is_not_in_doubt_when_the_run_is_stopped() {
-    let rig = Rig::new("--vault v1=40 --resources 40 --job-seconds 1");
-    let command = copy(PROFILES);
+    let rig = Rig::new("--vault v1=40 --resources 40 --job-seconds 30 --latency-ms 300");
+    let command = copy(&format!("{PROFILES} --workers 5 --max-in-flight 40"));
     let script = format!(
-        "both; {command} & pid=$!; until_calls StartCopyJob 15; expire; sleep 5; kill -TERM $(pgrep -P $pid); wait $pid"
+        "both; {command} & pid=$!; until_calls StartCopyJob 8; expire; sleep 5; kill -TERM $(pgrep -P $pid); wait $pid"
     );
     let done = run(&rig, &script);
     assert_eq!(done.code, 2, "{}", done.stderr);
     assert_saved(&done, &rig);
     let state = json(&rig.states()[0]);
     let starting = state["items"].as_array().unwrap().iter();
-    let starting = starting.filter(|item| item["state"] == "starting").count();
+    let starting = starting.filter(|item| item["status"] == "starting").count();
     assert_eq!(starting, 0, "{}", done.stderr);
 }
 
@@ -239,4 +240,27 @@ fn two_sides_of_one_login_are_asked_for_once() {
         screen.contains("the destination credentials were renewed"),
         "{screen}"
     );
+}
+
+#[test]
+fn starts_whose_answer_was_lost_are_settled_after_credentials_were_renewed() {
+    let rig = Rig::new("--vault v1=30 --resources 30 --job-seconds 0.5 --lost-answer-share 0.5");
+    // Gone while starts are in doubt, in the middle of the run; then resumed.
+    let command = copy(&format!("{PROFILES} --workers 10 --credential-wait 0.02"));
+    let script = expired_at(&command, "StartCopyJob 12", "true");
+    let resumed = copy(&format!("{PROFILES} --workers 10 --resume"));
+    let done = run(&rig, &format!("both; {script}; echo $?; both; {resumed}"));
+    assert_eq!(done.stdout, "2\n", "{}", done.stderr);
+    done.assert_whole(&rig, 30);
+}
+
+#[test]
+#[ignore = "waits for the driver: starts in doubt are settled again for ever although credentials are gone"]
+fn a_run_of_nothing_but_starts_in_doubt_ends_when_credentials_are_gone() {
+    let rig = Rig::new("--vault v1=8 --resources 8 --job-seconds 0.5 --lost-answer-share 1");
+    let command =
+        copy(&format!("{PROFILES} --workers 8 --credential-wait 0.02")).replace("timeout 120", "timeout 60");
+    let script = expired_at(&command, "StartCopyJob 8", "true");
+    let done = run(&rig, &format!("both; {script}"));
+    assert_eq!(done.code, 2, "{}", done.stderr);
 }
