@@ -64,7 +64,6 @@ fn what_was_stopped_for_credentials_is_resumed_without_a_second_copy() {
 }
 
 #[test]
-#[ignore = "waits for the driver: at the end of a run it drops the outcome of starts that were never sent"]
 fn a_start_that_waits_for_credentials_is_not_in_doubt_when_the_run_is_stopped() {
     let rig = Rig::new("--vault v1=40 --resources 40 --job-seconds 30 --latency-ms 300");
     let command = copy(&format!("{PROFILES} --workers 5 --max-in-flight 40"));
@@ -255,7 +254,6 @@ fn starts_whose_answer_was_lost_are_settled_after_credentials_were_renewed() {
 }
 
 #[test]
-#[ignore = "waits for the driver: starts in doubt are settled again for ever although credentials are gone"]
 fn a_run_of_nothing_but_starts_in_doubt_ends_when_credentials_are_gone() {
     let rig = Rig::new("--vault v1=8 --resources 8 --job-seconds 0.5 --lost-answer-share 1");
     let command =
