@@ -125,3 +125,49 @@ pub fn code(result: &Result<Outcome, AppError>) -> u8 {
         Ok(Outcome::Child(code)) => *code,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error as IoError, ErrorKind};
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn each_end_has_its_exit_code() {
+        let io = |kind| AppError::io("write to standard output", IoError::from(kind));
+        for (end, wanted) in [
+            (Ok(Outcome::Done), 0),
+            (Err(AppError::ClosedPipe), 0),
+            (Err(io(ErrorKind::BrokenPipe)), 0),
+            (Ok(Outcome::WithErrors), 1),
+            (Err(AppError::usage("x", "y")), 1),
+            (Err(io(ErrorKind::StorageFull)), 1),
+            (Err(MetadataError::Changed(PathBuf::new()).into()), 1),
+            (Ok(Outcome::Incomplete), 2),
+            (Err(AppError::InterruptedEarly), 2),
+            (Ok(Outcome::Child(0)), 0),
+            (Ok(Outcome::Child(141)), 141),
+        ] {
+            assert_eq!(code(&end), wanted, "{end:?}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_was_tried_and_what_to_do() {
+        let error = AppError::io("write x", IoError::from(ErrorKind::StorageFull));
+        assert!(error.to_string().starts_with("cannot write x: "), "{error}");
+        for (error, wanted) in [
+            (error, "check the path, its permissions and the disk's free space"),
+            (AppError::usage("a", "do b"), "do b"),
+            (AppError::InterruptedEarly, "run the command again"),
+            (
+                MetadataError::NotFound(PathBuf::new()).into(),
+                "check the path given with --metadata-csv",
+            ),
+        ] {
+            assert_eq!(error.hint().as_deref(), Some(wanted));
+        }
+        assert_eq!(AppError::ClosedPipe.hint(), None);
+    }
+}

@@ -56,4 +56,21 @@ mod tests {
             );
         }
     }
+    #[test]
+    fn reads_are_repeated_after_passing_faults_and_starts_only_if_they_were_not_sent() {
+        let error = |class| ApiError::local("StartCopyJob", "X", "x", class);
+        let lost = ApiError::cut_short("StartCopyJob", "half an answer");
+        for (error, repeatable, only_unsent) in [
+            (error(ErrorClass::Transient), true, true),
+            (lost, true, false),
+            (error(ErrorClass::Throttling), true, false),
+            (error(ErrorClass::Quota), false, false),
+            (error(ErrorClass::Credentials), false, false),
+            (error(ErrorClass::AccessDenied), false, false),
+            (ApiError::cancelled("StartCopyJob"), false, false),
+        ] {
+            assert_eq!(RetryRule::Repeatable.covers(&error), repeatable, "{error:?}");
+            assert_eq!(RetryRule::OnlyUnsent.covers(&error), only_unsent, "{error:?}");
+        }
+    }
 }

@@ -133,6 +133,55 @@ mod tests {
         assert_eq!(refused, 0);
     }
 
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn near(found: f64, wanted: f64) {
+        assert!((found - wanted).abs() < 1e-9, "{found} instead of {wanted}");
+    }
+
+    #[test]
+    fn a_burst_is_sent_at_once_and_then_one_each_twentieth_of_a_second() {
+        let mut pacer = StartPacer::new(2);
+        for _ in 0..2 {
+            assert!(pacer.may_start(ms(1000)));
+            assert_eq!(pacer.next_start(ms(1000)), None);
+            pacer.started(ms(1000));
+        }
+        assert!(!pacer.may_start(ms(1000)));
+        assert_eq!(pacer.next_start(ms(1000)), Some(ms(1050)));
+        assert_eq!(pacer.next_start(ms(1020)), Some(ms(1050)));
+        assert!(!pacer.may_start(ms(1049)));
+        assert!(pacer.may_start(ms(1051)));
+        // Idle time is not saved up beyond a burst.
+        assert!(pacer.may_start(ms(60_000)));
+        near(pacer.tokens, 2.0);
+    }
+
+    #[test]
+    fn a_throttle_takes_a_third_once_a_second_and_successes_give_a_little_back() {
+        let mut pacer = StartPacer::new(50);
+        pacer.on_success(ms(0));
+        near(pacer.rate(), FIRST_RATE + 1.0);
+        pacer.on_throttled(ms(100));
+        near(pacer.rate(), 21.0 * FALL);
+        near(pacer.burst, 21.0 * FALL);
+        assert!(pacer.next_start(ms(100)).is_some());
+        pacer.on_throttled(ms(1099));
+        near(pacer.rate(), 21.0 * FALL);
+        pacer.on_throttled(ms(1100));
+        near(pacer.rate(), 21.0 * FALL * FALL);
+        let before = pacer.rate();
+        pacer.on_success(ms(1200));
+        near(pacer.rate(), before + STEP / before);
+        for second in 2..100 {
+            pacer.on_throttled(ms(second * 1000 + 200));
+        }
+        near(pacer.rate(), LEAST_RATE);
+        near(pacer.burst, 1.0);
+    }
+
     proptest! {
         #[test]
         fn the_rate_stays_within_bounds(events in prop::collection::vec((0u64..3_000, any::<bool>()), 1..200)) {

@@ -361,6 +361,49 @@ mod tests {
         items.apply(&record(0, 0, 2)).unwrap();
     }
 
+    #[test]
+    fn each_state_takes_its_records_and_no_others() {
+        // How each state is come to, and which of the records 0 to 6 may follow.
+        let states: [(&str, &[u8], &[u8]); 6] = [
+            ("pending", &[], &[0, 1, 4, 5]),
+            ("starting", &[0], &[1, 2, 4]),
+            ("in_flight", &[0, 1], &[1, 2, 3, 4]),
+            ("completed", &[0, 1, 3], &[]),
+            ("failed", &[0, 1, 4], &[6]),
+            ("skipped", &[5], &[6]),
+        ];
+        let leads_to = [
+            "starting",
+            "in_flight",
+            "pending",
+            "completed",
+            "failed",
+            "skipped",
+            "pending",
+        ];
+        for (name, way, takes) in states {
+            for kind in 0..7 {
+                let mut items = ledger(2);
+                for step in way {
+                    items.apply(&record(*step, 1, 1)).unwrap();
+                }
+                assert_eq!(state_name(&items.get(&arn(1)).unwrap().state), name);
+                let applied = items.apply(&record(kind, 1, 2));
+                let wanted = if takes.contains(&kind) {
+                    applied.unwrap();
+                    leads_to[usize::from(kind)]
+                } else {
+                    assert_eq!(applied.unwrap_err().state, name);
+                    name
+                };
+                assert_eq!(state_name(&items.item(1).unwrap().state), wanted, "{name} {kind}");
+                assert_eq!(items.item(0), ledger(1).item(0), "the other one stays");
+            }
+        }
+        assert_eq!(ledger(2).item(2), None);
+        assert_eq!(ledger(2).apply(&record(0, 9, 1)).unwrap_err().state, "unknown");
+    }
+
     proptest! {
         #[test]
         fn counts_agree_with_the_items_whatever_happens(

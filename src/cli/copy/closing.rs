@@ -196,4 +196,55 @@ mod tests {
         };
         assert!((success_rate(&none) - 100.0).abs() < f64::EPSILON);
     }
+    fn end(stats: RunStats) -> RunEnd {
+        RunEnd {
+            stop: None,
+            systemic: None,
+            state_error: None,
+            stats,
+            failures: Vec::new(),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn work_that_is_left_wins_over_failures_and_a_systemic_cause_over_both() {
+        let stats = |pending, in_progress, failed| RunStats {
+            pending,
+            in_progress,
+            failed,
+            ..RunStats::default()
+        };
+        for (left, wanted) in [
+            (stats(0, 0, 0), Outcome::Done),
+            (stats(0, 0, 1), Outcome::WithErrors),
+            (stats(1, 0, 0), Outcome::Incomplete),
+            (stats(0, 1, 1), Outcome::Incomplete),
+        ] {
+            assert_eq!(outcome(&end(left)), wanted);
+            let systemic = RunEnd {
+                stop: Some(StopReason::Systemic),
+                ..end(left)
+            };
+            assert_eq!(outcome(&systemic), Outcome::WithErrors);
+        }
+        let unsaved = RunEnd {
+            state_error: Some(crate::state::StateError::JournalClosed { path: "j".into() }),
+            ..end(stats(0, 0, 1))
+        };
+        assert_eq!(outcome(&unsaved), Outcome::Incomplete);
+    }
+
+    #[test]
+    fn throughput_is_what_this_run_completed_in_an_hour() {
+        let stats = RunStats {
+            completed: 1000,
+            completed_this_run: 50,
+            ..RunStats::default()
+        };
+        for (seconds, wanted) in [(0, 0.0), (1800, 100.0), (7200, 25.0), (5000, 36.0)] {
+            let found = throughput(&stats, Duration::from_secs(seconds));
+            assert!((found - wanted).abs() < 1e-9, "{seconds}: {found}");
+        }
+    }
 }
