@@ -210,9 +210,9 @@ mod tests {
     #[test]
     fn work_that_is_left_wins_over_failures_and_a_systemic_cause_over_both() {
         let stats = |pending, in_progress, failed| RunStats {
-            pending,
-            in_progress,
             failed,
+            in_progress,
+            pending,
             ..RunStats::default()
         };
         for (left, wanted) in [
