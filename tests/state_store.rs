@@ -137,6 +137,19 @@ fn what_was_written_before_a_crash_is_there_afterwards_and_is_gone_on_with() {
 }
 
 #[test]
+fn a_line_that_the_document_has_already_is_passed_over() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("s.json");
+    // The attempt that line 1 begins cannot be begun again.
+    let all = cut_off(&path, 1);
+    let old = std::fs::read(journal_path(&path)).unwrap();
+    let loaded = load(&path).unwrap();
+    drop(Store::resume(&path, Store::lock(&path).unwrap(), loaded).unwrap());
+    std::fs::write(journal_path(&path), &old).unwrap();
+    assert!(load(&path).unwrap().items.iter().eq(all.iter()));
+}
+
+#[test]
 fn an_item_in_any_open_state_keeps_a_run_unfinished() {
     let home = tempfile::tempdir().unwrap();
     for (records, finished) in [(0, false), (1, false), (2, false), (3, true)] {
