@@ -67,7 +67,7 @@ mod tests {
             (error(ErrorClass::Quota), false, false),
             (error(ErrorClass::Credentials), false, false),
             (error(ErrorClass::AccessDenied), false, false),
-            (ApiError::cancelled("StartCopyJob"), false, false),
+            (ApiError::cancelled("StartCopyJob", true), false, false),
         ] {
             assert_eq!(RetryRule::Repeatable.covers(&error), repeatable, "{error:?}");
             assert_eq!(RetryRule::OnlyUnsent.covers(&error), only_unsent, "{error:?}");

@@ -147,7 +147,7 @@ mod tests {
         for _ in 0..2 {
             assert!(pacer.may_start(ms(1000)));
             assert_eq!(pacer.next_start(ms(1000)), None);
-            pacer.started(ms(1000));
+            pacer.started();
         }
         assert!(!pacer.may_start(ms(1000)));
         assert_eq!(pacer.next_start(ms(1000)), Some(ms(1050)));
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_throttle_takes_a_third_once_a_second_and_successes_give_a_little_back() {
         let mut pacer = StartPacer::new(50);
-        pacer.on_success(ms(0));
+        pacer.on_success();
         near(pacer.rate(), FIRST_RATE + 1.0);
         pacer.on_throttled(ms(100));
         near(pacer.rate(), 21.0 * FALL);
@@ -173,7 +173,7 @@ mod tests {
         pacer.on_throttled(ms(1100));
         near(pacer.rate(), 21.0 * FALL * FALL);
         let before = pacer.rate();
-        pacer.on_success(ms(1200));
+        pacer.on_success();
         near(pacer.rate(), before + STEP / before);
         for second in 2..100 {
             pacer.on_throttled(ms(second * 1000 + 200));

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::backup::{BackupClient, BackupVault};
 use super::error::ApiError;
+use crate::crash;
 use crate::domain::{AccountId, BackupVaultName};
 
 const ACTION: &str = "backup:CopyIntoBackupVault";
@@ -78,10 +79,12 @@ pub async fn apply(
 ) -> Result<(), ApiError> {
     if setup.vault.is_none() {
         client.create_backup_vault(name, encryption_key_arn).await?;
+        crash::point("vault created");
         tracing::info!("created the backup vault {name} in account {}", client.account());
     }
     if let Some(policy) = &setup.new_policy {
         client.put_backup_vault_access_policy(name, policy).await?;
+        crash::point("vault policy set");
         tracing::info!("the access policy of {name} now lets the source account copy into it");
     }
     Ok(())

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::aws::{ApiError, BackupClient, CopyJobFilter, ErrorClass};
+use crate::crash;
 use crate::domain::{BackupVaultArn, CopyJob, CopyJobId};
 
 /// How far back a sweep looks again, for jobs that were listed late. All dates here are AWS's own:
@@ -132,6 +133,7 @@ pub(super) async fn run(client: BackupClient, poll: Poll) -> Seen {
         whole: false,
         error: None,
     };
+    crash::point("poll.send");
     if let Some(completed_after) = poll.completed_after {
         list(&client, &poll, completed_after, &mut seen).await;
     }
@@ -145,6 +147,7 @@ pub(super) async fn run(client: BackupClient, poll: Poll) -> Seen {
             }
         }
     }
+    crash::point("poll.answered");
     seen
 }
 

@@ -203,7 +203,7 @@ mod tests {
             state_error: None,
             stats,
             failures: Vec::new(),
-            elapsed: Duration::ZERO,
+            repeated_calls: 0,
         }
     }
 
