@@ -17,13 +17,15 @@
 # (none of the faults warrants that), or if the program does not end within three minutes of the last fault.
 # Exit code: 0 if no run failed. Needs bash and a built binary (cargo build, or $BINARY).
 set -euo pipefail
+script=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/$(basename "${BASH_SOURCE[0]}")
+# shellcheck source=tests/campaign/common.sh
+source "$(dirname "$script")/common.sh"
 
 FAULTS_END=12
-MOST_SECONDS=180
 MOST_KILLS=6
 # Resumes after the faults that may still end with something else than 0.
 MOST_LATE=3
-readonly FAULTS_END MOST_SECONDS MOST_KILLS MOST_LATE
+readonly FAULTS_END MOST_KILLS MOST_LATE
 
 # Faults that a run may meet, and the operations that they may hit.
 KINDS=(Throttling ThrottlingException TooManyRequestsException RequestLimitExceeded ServiceUnavailable
@@ -41,14 +43,8 @@ operator() {
     local seed=$1 kills=0 most rounds=0 late=0 status pid
     RANDOM=$seed
     export SHUFFLE_AWS_VAULTS_LIST_GRACE=3
-    # In a shell of its own, which becomes the program; $1 may hold words that go before it.
     copy() {
-        local resume=
-        # A process killed early leaves a lock file and nothing to resume.
-        compgen -G "$HOME/.shuffle-aws-vaults/*.json" >/dev/null && resume=--resume
-        # shellcheck disable=SC2086
-        exec $1 shuffle-aws-vaults copy --source-account 123456789012 --dest-account 987654321098 --vault v1 \
-            --poll-interval 0.3 --connect-timeout 1 --read-timeout 1 --summary-output summary.json $resume
+        become_copy v1 "$1" --poll-interval 0.3 --connect-timeout 1 --read-timeout 1 --summary-output summary.json
     }
     most=$((RANDOM % (MOST_KILLS + 1)))
     while ((kills < most)); do
@@ -76,7 +72,7 @@ operator() {
     done
     # Faults are over by now, or verify would meet them too.
     while ((SECONDS <= FAULTS_END)); do sleep 1; done
-    shuffle-aws-vaults verify --source-account 123456789012 --dest-account 987654321098 --vault v1 ||
+    shuffle-aws-vaults verify "${ACCOUNTS[@]}" --vault v1 ||
         echo "verify ends with $?" >problem
 }
 
@@ -96,18 +92,10 @@ mix() {
     done
 }
 
-# A number of a JSON document that is laid out over lines.
-number() { sed -n "s/^  \"$1\": \([0-9]*\),\{0,1\}$/\1/p" "$2" 2>/dev/null || true; }
-
 # One run: prints `seed kills faults duplicates missing given_up problem`.
 run() {
-    local seed=$1 dir=$keep/$1 options copied faults given_up duplicates problem
-    mkdir -p "$dir/home"
-    options=$(mix "$seed")
-    echo "$options" >"$dir/options"
-    # shellcheck disable=SC2086
-    (cd "$dir" && env -i HOME="$dir/home" PATH="$PATH" "$binary" simulate $options --ledger "$dir/ledger.json" -- \
-        bash "$script" --operator "$seed") >"$dir/log" 2>&1 </dev/null || echo "the run ended with $?" >>"$dir/problem"
+    local seed=$1 dir=$keep/$1 copied faults given_up duplicates problem
+    simulated "$dir" "$(mix "$seed")" bash "$script" --operator "$seed"
     faults=$(awk '/^  "faults": \{/ {on = 1; next} on && /\}/ {exit} on {gsub(/[^0-9]/, "", $NF); n += $NF} END {print n + 0}' "$dir/ledger.json")
     copied=$(number copied_points "$dir/ledger.json")
     duplicates=$(number duplicates "$dir/ledger.json")
@@ -116,8 +104,7 @@ run() {
     echo "$seed $(cat "$dir/kills" 2>/dev/null || echo 0) ${faults:-0} ${duplicates:-0} $((points - ${copied:-0})) ${given_up:-0} ${problem// /_}"
 }
 
-runs=20 seed=1 points=60 jobs=2 limit=1800 keep=
-script=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/$(basename "${BASH_SOURCE[0]}")
+runs=20 seed=1 points=60 jobs=2 limit=1800 keep= binary=${BINARY:-}
 while (($#)); do
     case $1 in
     --operator) operator "$2"; exit ;;
@@ -127,16 +114,11 @@ while (($#)); do
     --jobs) jobs=$2 ;;
     --seconds) limit=$2 ;;
     --keep) keep=$2 ;;
-    *) sed -n '2,/^set/s/^# \{0,1\}//p' "$script"; exit 1 ;;
+    *) usage "$script" ;;
     esac
     shift 2
 done
-root=$(cd "$(dirname "$script")/../.." && pwd)
-binary=${BINARY:-${CARGO_TARGET_DIR:-$root/target}/debug/shuffle-aws-vaults}
-[[ -x $binary ]] || { echo "no binary at $binary: run cargo build first, or set BINARY" >&2; exit 1; }
-keep=${keep:-$(mktemp -d)}
-mkdir -p "$keep"
-keep=$(cd "$keep" && pwd)
+prepare debug
 
 results=$keep/results
 : >"$results"
