@@ -8,6 +8,7 @@ mod credential_prompt;
 mod filter;
 mod list;
 mod output;
+mod repeats;
 mod selection;
 pub mod simulate;
 mod source_vault;
@@ -105,7 +106,7 @@ fn conclude(supervisor: &Supervisor, ending: Ending, colour: bool) -> Result<Out
             let next = if run_is_on {
                 format!(
                     "the journal beside the state file has everything. To go on, run: {}",
-                    copy::resume_command(std::env::args_os())
+                    copy::resume_command(std::env::args_os(), false)
                 )
             } else {
                 "nothing was started".to_owned()
@@ -116,6 +117,7 @@ fn conclude(supervisor: &Supervisor, ending: Ending, colour: bool) -> Result<Out
             ));
         }
     }
+    output::tell_repeats(&supervisor.console, true);
     supervisor.last_words(&ending);
     match ending {
         Ending::Ended(result) => result,

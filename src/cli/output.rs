@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Instant;
 
 use chrono::{SecondsFormat, Utc};
 use tracing::field::{Field, Visit};
@@ -17,8 +19,22 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry};
 
 use super::args::{GlobalArgs, LogFormat, When};
+use super::repeats::Repeats;
 use crate::error::AppError;
 use crate::report::{Console, sanitize};
+
+/// When the first of them was looked at, and warnings that were shown on the screen of late.
+static REPEATS: LazyLock<(Instant, Mutex<Repeats>)> =
+    LazyLock::new(|| (Instant::now(), Mutex::new(Repeats::default())));
+
+/// Tells of warnings that came too often to be shown each time: those that are due, or all.
+pub(crate) fn tell_repeats(console: &Console, all: bool) {
+    let (began, repeats) = &*REPEATS;
+    let mut repeats = repeats.lock().unwrap_or_else(PoisonError::into_inner);
+    for line in repeats.untold(began.elapsed(), all) {
+        console.line(&format!("WARNING: {line}"));
+    }
+}
 
 /// Log lines of ours, by level. What libraries log below an error is never shown: at the finer
 /// levels the AWS SDK writes requests and commands with secrets in them.
@@ -50,10 +66,14 @@ pub(crate) fn start_logging(global: &GlobalArgs, console: &Console) -> Result<()
         (_, true) => Level::DEBUG,
         _ => Level::INFO,
     };
+    let screen = TextLine {
+        stamped: stamped(global),
+        folds: !global.verbose,
+    };
     let screen = layer(
         global.log_format,
         use_colour(global.color),
-        stamped(global),
+        screen,
         console.writer(),
     )
     .with_filter(filter_fn(move |meta| is_wanted(meta, level)));
@@ -70,7 +90,11 @@ pub(crate) fn start_logging(global: &GlobalArgs, console: &Console) -> Result<()
                 failed: AtomicBool::new(false),
                 console: console.clone(),
             };
-            let layer = layer(global.log_format, false, true, file);
+            let every_line = TextLine {
+                stamped: true,
+                folds: false,
+            };
+            let layer = layer(global.log_format, false, every_line, file);
             Some(layer.with_filter(filter_fn(|meta| is_wanted(meta, Level::DEBUG))))
         }
     };
@@ -84,7 +108,7 @@ fn stamped(global: &GlobalArgs) -> bool {
     global.verbose || !io::stderr().is_terminal()
 }
 
-fn layer<S, W>(format: LogFormat, colour: bool, stamped: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+fn layer<S, W>(format: LogFormat, colour: bool, line: TextLine, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'w> tracing_subscriber::fmt::MakeWriter<'w> + Send + Sync + 'static,
@@ -100,7 +124,7 @@ where
             .flatten_event(true)
             .map_event_format(JsonLine)
             .boxed(),
-        LogFormat::Text => layer.event_format(TextLine { stamped }).boxed(),
+        LogFormat::Text => layer.event_format(line).boxed(),
     }
 }
 
@@ -169,6 +193,8 @@ where
 #[derive(Debug)]
 struct TextLine {
     stamped: bool,
+    /// Whether warnings that repeat are counted instead of shown.
+    folds: bool,
 }
 
 impl<S, N> FormatEvent<S, N> for TextLine
@@ -189,6 +215,15 @@ where
             Level::DEBUG => ("DEBUG", anstyle::AnsiColor::Blue),
             Level::TRACE => ("TRACE", anstyle::AnsiColor::Magenta),
         };
+        let mut line = Line::default();
+        event.record(&mut line);
+        if self.folds && *event.metadata().level() == Level::WARN {
+            let (began, repeats) = &*REPEATS;
+            let mut repeats = repeats.lock().unwrap_or_else(PoisonError::into_inner);
+            if !repeats.is_shown(&line.message, began.elapsed()) {
+                return Ok(());
+            }
+        }
         if self.stamped {
             write!(
                 writer,
@@ -202,8 +237,6 @@ where
         } else {
             write!(writer, "{name}: ")?;
         }
-        let mut line = Line::default();
-        event.record(&mut line);
         writeln!(writer, "{}{}", sanitize(&line.message), sanitize(&line.fields))
     }
 }

@@ -312,6 +312,7 @@ fn add_counts(stats: &mut RunStats, counts: &Counts) {
     stats.failed += counts.failed;
     stats.skipped += counts.skipped;
     stats.in_progress += counts.starting + counts.in_flight;
+    stats.unanswered += counts.starting;
     stats.pending += counts.pending;
     stats.bytes_completed += counts.bytes_completed;
 }

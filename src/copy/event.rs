@@ -24,6 +24,8 @@ pub struct RunStats {
     pub skipped: usize,
     /// Started, or being started.
     pub in_progress: usize,
+    /// Those of them whose start AWS has not answered: being sent, or in doubt.
+    pub unanswered: usize,
     /// Not started yet.
     pub pending: usize,
     /// Bytes of the completed points, where AWS gave sizes.

@@ -1,8 +1,9 @@
 //! What a failure means: AWS's codes and status messages, sorted by what can be done about them.
 //!
-//! The texts are those of the AWS Backup Developer Guide, "AWS Backup console dashboards" (reasons
-//! for problematic jobs), matched by substring and without regard to case, because AWS puts
-//! prefixes before them. A text that is not known is a failure of its point and of nothing else.
+//! The messages that are known are in `failure_texts.rs`. One that is not is a failure of its point
+//! and of nothing else.
+
+use super::failure_texts;
 
 /// The cause of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,10 +20,18 @@ pub enum FailureCause {
     VaultKey,
     /// The retention is outside of what the vault lock allows.
     LockRange,
+    /// The source or the destination vault is not there.
+    VaultMissing,
+    /// The destination account has as many snapshots, images or points as it may have.
+    DestinationQuota,
     /// The caller may not start copy jobs.
     AccessDenied,
     /// The key of the source point cannot be used across accounts.
     SourceKey,
+    /// The destination account does not see the source's image.
+    SourceImage,
+    /// The database's option group is not at the destination.
+    OptionGroup,
     /// Too many jobs at once.
     TooManyJobs,
     /// A fault inside AWS.
@@ -50,67 +59,25 @@ pub enum Remedy {
     Fail,
 }
 
-const KNOWN_TEXTS: &[(&str, FailureCause)] = &[
-    ("member of the same organization", FailureCause::Organization),
-    (
-        "cross-account copy feature is not enabled",
-        FailureCause::CrossAccountOptIn,
-    ),
-    (
-        "access denied trying to call aws backup service",
-        FailureCause::VaultPolicy,
-    ),
-    (
-        "encrypted with the default backup service managed key",
-        FailureCause::VaultKey,
-    ),
-    (
-        "retention specified in the job is not within the range",
-        FailureCause::LockRange,
-    ),
-    ("given key id is not accessible", FailureCause::SourceKey),
-    (
-        "kms key is either disabled or pending deletion",
-        FailureCause::SourceKey,
-    ),
-    ("aws managed key", FailureCause::SourceKey),
-    ("too many copy jobs running", FailureCause::TooManyJobs),
-    ("subscriber limit exceeded", FailureCause::TooManyJobs),
-    ("maximum allowed in-progress", FailureCause::TooManyJobs),
-    ("an internal error occurred", FailureCause::AwsInternal),
-    ("token expired. try again", FailureCause::AwsInternal),
-    ("internal failure", FailureCause::AwsInternal),
-    ("encountered a fatal error", FailureCause::Fatal),
-    ("cannot find recovery point", FailureCause::Gone),
-    ("no longer available", FailureCause::Gone),
-    ("does not exist", FailureCause::Gone),
-    ("cannot be assumed", FailureCause::Role),
-    ("unable to assume", FailureCause::Role),
-    ("insufficient privileges", FailureCause::Role),
-    ("aws marketplace cannot be copied", FailureCause::Unsupported),
-    ("feature is not supported", FailureCause::Unsupported),
-    ("require a user-created backup vault", FailureCause::VaultKey),
-];
-
 impl FailureCause {
     /// The cause of a copy job that ended in FAILED with this `StatusMessage`.
     pub fn of_status_message(message: &str) -> Self {
-        let message = message.to_ascii_lowercase();
-        KNOWN_TEXTS
-            .iter()
-            .find(|(text, _)| message.contains(text))
-            .map_or(Self::Other, |(_, cause)| *cause)
+        failure_texts::cause_of(message).unwrap_or(Self::Other)
     }
 
     /// The cause of a StartCopyJob that AWS refused with this code and message.
     pub fn of_refusal(code: &str, message: &str) -> Self {
-        match code {
-            "AccessDeniedException" | "AccessDenied" => Self::AccessDenied,
-            "ResourceNotFoundException" => Self::Gone,
-            _ => match Self::of_status_message(message) {
-                Self::Other if code == "InvalidRequestException" => Self::Unsupported,
-                cause => cause,
-            },
+        match (code, Self::of_status_message(message)) {
+            // AWS puts "Access denied" before causes that no right of the caller mends.
+            (
+                "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation",
+                cause @ (Self::Organization | Self::CrossAccountOptIn),
+            ) => cause,
+            ("AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation", _) => Self::AccessDenied,
+            ("ResourceNotFoundException", Self::VaultMissing) => Self::VaultMissing,
+            ("ResourceNotFoundException", _) => Self::Gone,
+            ("InvalidRequestException", Self::Other) => Self::Unsupported,
+            (_, cause) => cause,
         }
     }
 
@@ -123,8 +90,12 @@ impl FailureCause {
             Self::Role => "role",
             Self::VaultKey => "vault_key",
             Self::LockRange => "lock_range",
+            Self::VaultMissing => "vault_missing",
+            Self::DestinationQuota => "destination_quota",
             Self::AccessDenied => "access_denied",
             Self::SourceKey => "source_key",
+            Self::SourceImage => "source_image",
+            Self::OptionGroup => "option_group",
             Self::TooManyJobs => "too_many_jobs",
             Self::AwsInternal => "aws_internal",
             Self::Fatal => "fatal",
@@ -145,6 +116,8 @@ impl FailureCause {
                 | Self::Role
                 | Self::VaultKey
                 | Self::LockRange
+                | Self::VaultMissing
+                | Self::DestinationQuota
                 | Self::AccessDenied
         )
     }
@@ -177,8 +150,8 @@ impl FailureCause {
                  backup.amazonaws.com and has AWS Backup's policies"
             }
             Self::VaultKey => {
-                "this resource type needs a destination vault under a customer managed key: create one with \
-                 --dest-vault NAME --dest-kms-key-arn ARN"
+                "this resource type needs a destination vault under a customer managed key, not the default vault or \
+                 key: create one with --dest-vault NAME --dest-kms-key-arn ARN"
             }
             Self::LockRange => "choose a --retention within the destination vault lock's minimum and maximum",
             Self::AccessDenied => {
@@ -189,6 +162,17 @@ impl FailureCause {
                  AWSServiceRoleForBackup use it; under an AWS managed key, first copy within the source account \
                  into a vault with a customer managed key"
             }
+            Self::VaultMissing => {
+                "check that both vaults are still there; without --skip-dest-setup the destination vault is made"
+            }
+            Self::DestinationQuota => {
+                "delete what is not needed in the destination account, or ask AWS for a higher quota there"
+            }
+            Self::SourceImage => {
+                "the image was deregistered, or the destination account's EC2 setting \"Allowed AMIs\" does not let the \
+                 source account in"
+            }
+            Self::OptionGroup => "make the same option group in the destination account and Region",
             Self::TooManyJobs => "lower --max-in-flight, or ask AWS for a higher quota",
             Self::AwsInternal | Self::Fatal => "run again with --resume --retry-failed",
             Self::Gone => "the recovery point expired or was deleted; nothing can be copied",

@@ -9,6 +9,7 @@ pub mod eligibility;
 mod engine;
 pub mod event;
 pub mod failure;
+mod failure_texts;
 mod outcomes;
 pub mod plan;
 mod poller;

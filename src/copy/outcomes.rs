@@ -135,7 +135,7 @@ impl Engine<'_> {
     /// AWS will not copy the point.
     pub(super) fn refused(&mut self, id: ItemId, error: ApiError, now: Moment) {
         let cause = FailureCause::of_refusal(&error.code, &error.message);
-        self.fail(id, error.code, error.message, cause, now);
+        self.remedy(id, error.code, error.message, cause, now);
     }
 
     pub(super) fn quota_reached(&mut self, now: Moment) {
@@ -248,6 +248,11 @@ impl Engine<'_> {
         } else {
             ("CopyJobFailed", FailureCause::of_status_message(&message))
         };
+        self.remedy(id, code.to_owned(), message, cause, now);
+    }
+
+    /// Queues the item again if its failure may pass, else it has failed.
+    fn remedy(&mut self, id: ItemId, code: String, message: String, cause: FailureCause, now: Moment) {
         let again_at = now.elapsed + REQUEUE_DELAY.min(self.policy.poll_interval);
         match cause.remedy() {
             Remedy::Requeue => {
@@ -262,10 +267,10 @@ impl Engine<'_> {
                 if *failures < most {
                     self.requeue(id, &message, again_at);
                 } else {
-                    self.fail(id, code.to_owned(), message, cause, now);
+                    self.fail(id, code, message, cause, now);
                 }
             }
-            Remedy::Fail => self.fail(id, code.to_owned(), message, cause, now),
+            Remedy::Fail => self.fail(id, code, message, cause, now),
         }
     }
 

@@ -108,7 +108,7 @@ impl ProgressReporter {
             CopyEventKind::QuotaReached { in_flight } => {
                 tracing::debug!("AWS takes no more copy jobs for now; {in_flight} are in flight");
             }
-            CopyEventKind::StopRequested { reason } => self.stopping(*reason, event.stats.in_progress),
+            CopyEventKind::StopRequested { reason } => self.stopping(*reason, &event.stats),
             CopyEventKind::Tick => {}
             CopyEventKind::RunFinished => return self.finish(event),
         }
@@ -117,18 +117,19 @@ impl ProgressReporter {
     }
 
     /// Says once why the run stops, and what that means.
-    pub fn stopping(&mut self, reason: StopReason, in_progress: usize) {
+    pub fn stopping(&mut self, reason: StopReason, stats: &RunStats) {
         if self.stopping.is_some_and(|said| reason <= said) {
             return;
         }
         self.stopping = Some(reason);
         let why = first_upper(reason.describe());
+        let jobs = under_way(stats);
         match reason {
             StopReason::InterruptedAgain => tracing::warn!("{why} again: leaving at once"),
-            StopReason::Interrupted => tracing::warn!(
-                "{why}: stopping gracefully; {in_progress} copy jobs go on in AWS. A second signal leaves at once"
-            ),
-            _ => tracing::warn!("{why}: stopping gracefully; {in_progress} copy jobs go on in AWS"),
+            StopReason::Interrupted => {
+                tracing::warn!("{why}: stopping gracefully; {jobs}. A second signal leaves at once")
+            }
+            _ => tracing::warn!("{why}: stopping gracefully; {jobs}"),
         }
     }
 
@@ -280,6 +281,26 @@ impl ProgressReporter {
 
 fn percent(stats: &RunStats) -> usize {
     (stats.done() * 100).checked_div(stats.total).unwrap_or(100)
+}
+
+/// What goes on at AWS when the run stops.
+fn under_way(stats: &RunStats) -> String {
+    let number = |n: usize, one: &str, many: &str| match n {
+        1 => one.to_owned(),
+        n => format!("{n} {many}"),
+    };
+    let running = stats.in_progress.saturating_sub(stats.unanswered);
+    let jobs = match running {
+        0 => "no copy job is running".to_owned(),
+        n => number(n, "1 copy job goes on in AWS", "copy jobs go on in AWS"),
+    };
+    match stats.unanswered {
+        0 => jobs,
+        n => {
+            let starts = number(n, "1 start is", "starts are");
+            format!("{jobs}, and {starts} not answered yet")
+        }
+    }
 }
 
 fn first_upper(text: &str) -> String {

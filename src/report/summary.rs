@@ -76,8 +76,10 @@ pub struct Summary {
     pub failed: usize,
     /// Needed no copy, or could have none.
     pub skipped: usize,
-    /// Jobs that go on in AWS.
+    /// Jobs that go on in AWS, and starts without an answer.
     pub in_progress: usize,
+    /// Starts without an answer.
+    pub unanswered: usize,
     /// Not started.
     pub pending: usize,
     /// Time that this process took.
@@ -112,7 +114,7 @@ pub struct Summary {
     pub stop_reason: Option<String>,
     /// The process's exit code.
     pub exit_code: u8,
-    /// What to run to go on, if anything is left.
+    /// What to run to go on, or to try failed points again; `None` if all is done.
     pub resume_command: Option<String>,
 }
 
@@ -161,9 +163,14 @@ impl Summary {
                 console.line(&format!("  Skipped: {} ({})", self.skipped, reasons.join(", ")));
             }
             if self.pending + self.in_progress > 0 {
+                let running = self.in_progress.saturating_sub(self.unanswered);
+                let unanswered = match self.unanswered {
+                    0 => String::new(),
+                    n => format!(", {n} started without an answer"),
+                };
                 console.line(&format!(
-                    "  Left: {} waiting, {} running in AWS",
-                    self.pending, self.in_progress
+                    "  Left: {} waiting, {running} running in AWS{unanswered}",
+                    self.pending
                 ));
             }
             console.line(&format!("  Success Rate: {}%", self.success_rate));
@@ -188,7 +195,14 @@ impl Summary {
             ));
         }
         if let Some(command) = &self.resume_command {
-            console.line(&format!("To go on, run:\n  {command}"));
+            let when = if self.pending + self.in_progress == 0 {
+                "To try the failed points again, run"
+            } else if self.exit_code == 2 {
+                "To go on, run"
+            } else {
+                "When the cause is mended, run"
+            };
+            console.line(&format!("{when}:\n  {command}"));
         }
     }
 }

@@ -257,8 +257,11 @@ impl World {
         }
         if self.chance(self.options.fail_share) {
             let turn = self.jobs.len();
-            let text = self.options.fail_message.clone();
-            let text = text.or_else(|| FAILURES.get(turn % FAILURES.len()).map(|t| (*t).to_owned()));
+            let own = &self.options.fail_messages;
+            let text = match own.len() {
+                0 => FAILURES.get(turn % FAILURES.len()).map(|t| (*t).to_owned()),
+                n => own.get(turn % n).cloned(),
+            };
             return (JobState::Failed, text);
         }
         if self.chance(self.options.partial_share) {

@@ -88,8 +88,8 @@ pub struct Options {
     pub fail_share: f64,
     /// Share of jobs that end in PARTIAL.
     pub partial_share: f64,
-    /// Message of failing jobs; AWS's own texts in turn if not given.
-    pub fail_message: Option<String>,
+    /// Messages of failing jobs, in turn; some of AWS's own if none is given.
+    pub fail_messages: Vec<String>,
     /// Real seconds after which credentials expire; 0 is never.
     pub credential_lifetime_seconds: f64,
     /// Whether an idempotency token is honoured.
@@ -137,7 +137,7 @@ impl Default for Options {
             forget_jobs_share: 0.0,
             fail_share: 0.0,
             partial_share: 0.0,
-            fail_message: None,
+            fail_messages: Vec::new(),
             credential_lifetime_seconds: 0.0,
             token_replay: true,
             deny: Vec::new(),

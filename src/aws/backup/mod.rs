@@ -176,7 +176,7 @@ impl BackupClient {
                 request_id = error.request_id.as_deref().unwrap_or("-"),
                 attempt,
                 code = error.code,
-                message = error.message,
+                reason = error.message,
                 "AWS call failed"
             );
             if error.may_be_of_clock() && !knows_time {

@@ -43,8 +43,8 @@ pub(super) fn outcome(end: &RunEnd) -> Outcome {
 }
 
 /// The command that goes on with a run: what was typed, with `--resume`. An external id is left to
-/// its environment variable: the command ends up in logs and files.
-pub(in crate::cli) fn resume_command(arguments: impl Iterator<Item = OsString>) -> String {
+/// its environment variable: the command ends up in logs and files. `failed_too` tries failed points again.
+pub(in crate::cli) fn resume_command(arguments: impl Iterator<Item = OsString>, failed_too: bool) -> String {
     const OPTION: &str = "--external-id";
     const HIDDEN: &str = "__external_id__";
     let mut words: Vec<String> = Vec::new();
@@ -58,6 +58,9 @@ pub(in crate::cli) fn resume_command(arguments: impl Iterator<Item = OsString>) 
         }
     }
     words.push("--resume".to_owned());
+    if failed_too {
+        words.push("--retry-failed".to_owned());
+    }
     shlex::try_join(words.iter().map(String::as_str))
         .unwrap_or_else(|_| words.join(" "))
         .replace(HIDDEN, "\"$SHUFFLE_AWS_VAULTS_EXTERNAL_ID\"")
@@ -75,6 +78,7 @@ pub(super) fn summary(closing: Closing, end: &RunEnd, exit_code: u8) -> Summary 
         failed: stats.failed,
         skipped: stats.skipped,
         in_progress: stats.in_progress,
+        unanswered: stats.unanswered,
         pending: stats.pending,
         duration_seconds: (closing.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
         duration_formatted: duration(closing.elapsed),
@@ -97,7 +101,12 @@ pub(super) fn summary(closing: Closing, end: &RunEnd, exit_code: u8) -> Summary 
         vaults: closing.vaults,
         stop_reason: end.stop.map(|reason| reason.describe().to_owned()),
         exit_code,
-        resume_command: left.then(|| resume_command(std::env::args_os())),
+        // Where nothing is left but what failed, and where all failed of one cause that can be mended,
+        // the failed points are what is to be tried again.
+        resume_command: (left || stats.failed > 0).then(|| {
+            let failed_too = !left || end.stop == Some(StopReason::Systemic);
+            resume_command(std::env::args_os(), failed_too)
+        }),
     }
 }
 
@@ -160,11 +169,14 @@ mod tests {
             "a b.json",
         ]
         .map(OsString::from);
-        let command = resume_command(typed.into_iter());
+        let command = resume_command(typed.into_iter(), false);
         assert_eq!(
             command,
             "shuffle-aws-vaults copy --state-file 'a b.json' --resume"
         );
+        let typed = ["copy", "--retry-failed", "--resume"].map(OsString::from);
+        let again = resume_command(typed.into_iter(), true);
+        assert_eq!(again, "copy --resume --retry-failed");
     }
 
     #[test]
@@ -173,7 +185,7 @@ mod tests {
             &["copy", "--external-id", "x y", "-v"][..],
             &["copy", "--external-id=x y", "-v"],
         ] {
-            let command = resume_command(typed.iter().map(OsString::from));
+            let command = resume_command(typed.iter().map(OsString::from), false);
             let wanted = "copy --external-id \"$SHUFFLE_AWS_VAULTS_EXTERNAL_ID\" -v --resume";
             assert_eq!(command, wanted);
         }

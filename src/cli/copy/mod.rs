@@ -20,7 +20,7 @@ use super::Session;
 use super::args::CopyArgs;
 use super::connection::Connections;
 use super::copy_args::MaxInFlight;
-use super::output::to_stdout;
+use super::output::{tell_repeats, to_stdout};
 use super::selection::Selection;
 use crate::copy::event::{RunStats, StopReason};
 use crate::copy::plan::PlanTally;
@@ -217,10 +217,11 @@ impl CopyCommand {
         if let Some(error) = &ended.end.state_error {
             tracing::error!("{error}");
         }
-        if let Some((cause, message)) = &ended.end.systemic {
+        if let Some((_, message)) = &ended.end.systemic {
+            // What to do about it stands with its group of failures.
             tracing::error!("stopped, because every copy job fails for the same cause: {message}");
-            self.session.console.line(&format!("  Help: {}", cause.fix()));
         }
+        tell_repeats(&self.session.console, true);
         let closing = Closing {
             run_id: resumed_id.unwrap_or_else(|| self.run_id.clone()),
             began: self.began,

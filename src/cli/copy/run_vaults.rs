@@ -12,6 +12,7 @@ use super::prepare::{Clients, PreparedVault};
 use super::{CopyCommand, unless_stopped};
 use crate::aws::{BackupClient, vault_access};
 use crate::cli::copy_args::{MaxInFlight, ProgressChoice};
+use crate::cli::output::tell_repeats;
 use crate::copy::driver::Driver;
 use crate::copy::event::{CopyEvent, CopyEventKind, StopReason};
 use crate::copy::plan::PlanTally;
@@ -69,9 +70,12 @@ pub(super) async fn run(
         // The loop may have come to its end before it took notice of the signal.
         let reason = *stopped.borrow();
         if let (CopyEventKind::RunFinished, Some(reason)) = (&event.kind, reason) {
-            reporter.stopping(reason, event.stats.in_progress);
+            reporter.stopping(reason, &event.stats);
         }
         reporter.event(event);
+        if event.kind == CopyEventKind::Tick {
+            tell_repeats(&command.session.console, false);
+        }
     };
     let settings = settings(command, &clients.source, resumed);
     let driver = Driver::new(

@@ -132,9 +132,9 @@ pub struct SimulateArgs {
     /// Share of copy jobs that end in PARTIAL
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = parse_share)]
     pub partial_share: f64,
-    /// Status message of failing jobs [default: AWS's own texts, in turn]
-    #[arg(long, value_name = "TEXT")]
-    pub fail_message: Option<String>,
+    /// Status message of failing jobs; may be repeated, and they come in turn [default: some of AWS's own]
+    #[arg(long = "fail-message", value_name = "TEXT")]
+    pub fail_messages: Vec<String>,
     /// Seconds after which credentials that AssumeRole gave out expire; 0 is an hour
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = parse_not_negative)]
     pub credential_lifetime: f64,
@@ -203,7 +203,7 @@ impl SimulateArgs {
             forget_jobs_share: self.forget_jobs_share,
             fail_share: self.fail_share,
             partial_share: self.partial_share,
-            fail_message: self.fail_message.clone(),
+            fail_messages: self.fail_messages.clone(),
             credential_lifetime_seconds: self.credential_lifetime,
             token_replay: !self.no_token_replay,
             deny: self.deny.clone(),
