@@ -200,7 +200,7 @@ impl Summary {
             } else if self.exit_code == 2 {
                 "To go on, run"
             } else {
-                "When the cause is mended, run"
+                "When the cause is mended, run this, with other options if they were the cause"
             };
             console.line(&format!("{when}:\n  {command}"));
         }

@@ -214,7 +214,9 @@ impl CopyCommand {
             .map(|l| l.header.run_id.clone());
         let ended = Box::pin(run_vaults::run(self, clients, vaults)).await?;
         let outcome = closing::outcome(&ended.end);
-        if let Some(error) = &ended.end.state_error {
+        if let Some(error) = &ended.end.state_error
+            && !ended.told_of_state
+        {
             tracing::error!("{error}");
         }
         if let Some((_, message)) = &ended.end.systemic {

@@ -32,6 +32,8 @@ const TICK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct EndedRun {
     pub(super) end: RunEnd,
+    /// Whether the loop has said already that the state cannot be written.
+    pub(super) told_of_state: bool,
     pub(super) plan: PlanTally,
     pub(super) vaults: Vec<VaultSummary>,
 }
@@ -88,6 +90,7 @@ pub(super) async fn run(
     );
     let mut end = Box::pin(driver.run()).await;
     on_demand.abort();
+    let told_of_state = end.state_error.is_some();
     let at_once = *stop.subscribe().borrow() == Some(StopReason::InterruptedAgain);
     let mut plan = PlanTally::default();
     let mut summaries = Vec::new();
@@ -106,6 +109,7 @@ pub(super) async fn run(
     last_resort::keep(command, &unsaved);
     Ok(EndedRun {
         end,
+        told_of_state,
         plan,
         vaults: summaries,
     })
