@@ -18,6 +18,8 @@ pub mod retention;
 pub mod run;
 pub mod scheduler;
 #[cfg(test)]
+mod settling_tests;
+#[cfg(test)]
 mod simulation;
 pub mod stop;
 pub mod window;

@@ -1,12 +1,12 @@
 //! What a run is to do with each recovery point of a vault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::eligibility::{EligibilityRules, SkipReason, skip_reason};
-use super::reconcile::{self, Destination, Known, Wanted};
+use super::reconcile::{self, Destination, Known, Others, Wanted};
 use crate::domain::selection::Decision;
 use crate::domain::{RecoveryPoint, RecoveryPointArn};
 use crate::state::{Item, ItemState, Items, JournalRecord};
@@ -198,10 +198,46 @@ pub fn settle_new(
         .collect()
 }
 
-/// The records that settle a loaded ledger's waiting items against what the destination has.
+/// After this long AWS lists every job that it still lists at all.
+const LONG_AGO: TimeDelta = TimeDelta::days(1);
+
+/// The records that settle a loaded ledger's items against what the destination has: those that
+/// wait, and those under way for so long that AWS may know their jobs no more. A job that it still
+/// lists is left to the loop.
 pub fn settle_loaded(items: &Items, destination: &Destination, source_vault_arn: &str) -> Vec<JournalRecord> {
-    let wanted: Vec<Wanted<'_>> = items.iter().filter(|i| is_pending(i)).map(wanted).collect();
-    let knowledge = reconcile::known(&wanted, destination, source_vault_arn);
+    let now = Utc::now();
+    let listed: HashSet<&RecoveryPointArn> = destination
+        .jobs
+        .iter()
+        .filter_map(|job| job.source_recovery_point_arn.as_ref())
+        .collect();
+    let is_forgotten = |item: &&Item| {
+        let since = match &item.state {
+            ItemState::InFlight { since, .. } => Some(*since),
+            ItemState::Starting { since, .. } => *since,
+            _ => None,
+        };
+        since.is_some_and(|since| since < now - LONG_AGO) && !listed.contains(&item.recovery_point_arn)
+    };
+    let forgotten: HashSet<&RecoveryPointArn> = items
+        .iter()
+        .filter(is_forgotten)
+        .map(|item| &item.recovery_point_arn)
+        .collect();
+    // A copy is more likely that of a start than of a point that waits.
+    let started = items.iter().filter(is_forgotten);
+    let waiting = items.iter().filter(|item| is_pending(item));
+    let wanted: Vec<Wanted<'_>> = started.chain(waiting).map(wanted).collect();
+    let knowledge = reconcile::known_beside(&wanted, &others(items), destination, source_vault_arn);
+    let (forgotten, waiting): (Vec<_>, Vec<_>) = knowledge
+        .known
+        .into_iter()
+        .partition(|(arn, _)| forgotten.contains(arn));
+    let requeued = |(arn, _): &(RecoveryPointArn, Known)| JournalRecord::Requeued {
+        recovery_point_arn: arn.clone(),
+        reason: "AWS lists no job of it, and its copy is there".to_owned(),
+    };
+    let requeued: Vec<JournalRecord> = forgotten.iter().map(requeued).collect();
     let reason: Arc<str> = SkipReason::AlreadyCopied.as_str().into();
     let record = |(arn, known): (RecoveryPointArn, Known)| match known {
         Known::Copied(_) => JournalRecord::Skipped {
@@ -214,7 +250,29 @@ pub fn settle_loaded(items: &Items, destination: &Destination, source_vault_arn:
             at: Utc::now(),
         },
     };
-    knowledge.known.into_iter().map(record).collect()
+    let settled = forgotten.into_iter().chain(waiting).map(record);
+    requeued.into_iter().chain(settled).collect()
+}
+
+/// Items that are known to have a copy.
+fn others(items: &Items) -> Others<'_> {
+    let mut others = Others::default();
+    for item in items {
+        match &item.state {
+            ItemState::Completed {
+                destination_recovery_point_arn: Some(copy),
+                ..
+            } => {
+                others.copies.insert(copy);
+            }
+            ItemState::Completed { .. } => others.points.push(wanted(item)),
+            ItemState::Skipped { reason } if **reason == *SkipReason::AlreadyCopied.as_str() => {
+                others.points.push(wanted(item));
+            }
+            _ => {}
+        }
+    }
+    others
 }
 
 fn is_pending(item: &Item) -> bool {

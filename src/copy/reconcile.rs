@@ -4,7 +4,8 @@
 //! points that are there are skipped, jobs that are under way are adopted. Evidence, best first: a
 //! copy job that names the point and whose copy is still listed; else a destination point with the
 //! same source vault, resource and creation date, which AWS keeps on copies. Dates match within a
-//! second, one to one: two source points never share one copy.
+//! second, one to one: two source points never share one copy, and a copy that a job names, or that
+//! another point of the plan has, is nobody else's.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -14,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::aws::{ApiError, BackupClient, CopyJobFilter, ErrorClass};
 use crate::domain::{
     BackupVaultArn, BackupVaultName, CopyJob, CopyJobId, CopyJobState, RecoveryPoint, RecoveryPointArn,
-    ResourceArn,
+    RecoveryPointStatus, ResourceArn,
 };
 
 /// How long AWS lists copy jobs, as far as is documented.
@@ -69,6 +70,16 @@ pub struct Knowledge {
     pub ended_jobs: HashMap<RecoveryPointArn, u32>,
 }
 
+/// Source points that are not in question. Their copies must not be taken for those of others: two
+/// backup plans make points of one resource at one moment.
+#[derive(Debug, Default)]
+pub struct Others<'a> {
+    /// Copies that are known to be theirs.
+    pub copies: HashSet<&'a RecoveryPointArn>,
+    /// Those that have a copy which nothing names.
+    pub points: Vec<Wanted<'a>>,
+}
+
 /// Reads the destination vault and the copy jobs into it.
 ///
 /// # Errors
@@ -82,7 +93,7 @@ pub async fn read(
 ) -> Result<Destination, ApiError> {
     let filter = CopyJobFilter {
         destination_vault_arn: Some(dest_vault_arn.clone()),
-        created_after: Some(Utc::now() - JOBS_LISTED),
+        created_after: Some(source.aws_now() - JOBS_LISTED),
         ..CopyJobFilter::default()
     };
     let jobs = match source.list_copy_jobs(&filter).await {
@@ -124,6 +135,16 @@ async fn read_points(
 
 /// What is known of each of `wanted`, points of the vault `source_vault_arn`.
 pub fn known(wanted: &[Wanted<'_>], destination: &Destination, source_vault_arn: &str) -> Knowledge {
+    known_beside(wanted, &Others::default(), destination, source_vault_arn)
+}
+
+/// As [`known`], beside other points of the vault.
+pub fn known_beside(
+    wanted: &[Wanted<'_>],
+    others: &Others<'_>,
+    destination: &Destination,
+    source_vault_arn: &str,
+) -> Knowledge {
     let mut known = HashMap::new();
     let mut ended_jobs: HashMap<RecoveryPointArn, u32> = HashMap::new();
     let present: Option<HashSet<&RecoveryPointArn>> = destination.points.as_ref().map(|points| {
@@ -134,15 +155,24 @@ pub fn known(wanted: &[Wanted<'_>], destination: &Destination, source_vault_arn:
             .collect()
     });
     let wanted_arns: HashSet<&RecoveryPointArn> = wanted.iter().map(|p| p.recovery_point_arn).collect();
-    let mut used: HashSet<&RecoveryPointArn> = HashSet::new();
+    let mut claims = Claims {
+        used: others.copies.clone(),
+        ..Claims::default()
+    };
     for job in &destination.jobs {
-        let Some(source) = job
-            .source_recovery_point_arn
-            .as_ref()
-            .filter(|s| wanted_arns.contains(s))
-        else {
+        let Some(source) = &job.source_recovery_point_arn else {
             continue;
         };
+        if let Some(copy) = &job.destination_recovery_point_arn {
+            claims.used.insert(copy);
+            claims.named.insert(source);
+        }
+        if job.state == CopyJobState::Partial {
+            claims.partial.insert(source);
+        }
+        if !wanted_arns.contains(source) {
+            continue;
+        }
         if job.state.is_terminal() {
             *ended_jobs.entry(source.clone()).or_default() += 1;
         }
@@ -155,7 +185,6 @@ pub fn known(wanted: &[Wanted<'_>], destination: &Destination, source_vault_arn:
                     (Some(_), None) => false,
                 };
                 if there {
-                    used.extend(copy);
                     known.insert(source.clone(), Known::Copied(copy.cloned()));
                 }
             }
@@ -167,8 +196,32 @@ pub fn known(wanted: &[Wanted<'_>], destination: &Destination, source_vault_arn:
             }
         }
     }
-    match_points(wanted, destination, source_vault_arn, &used, &mut known);
+    let others = others.points.iter().copied();
+    let unnamed: Vec<Wanted<'_>> = others
+        .filter(|other| !claims.named.contains(other.recovery_point_arn))
+        .collect();
+    match_points(
+        [&unnamed, wanted],
+        destination,
+        source_vault_arn,
+        &claims,
+        &mut known,
+    );
+    for other in unnamed {
+        known.remove(other.recovery_point_arn);
+    }
     Knowledge { known, ended_jobs }
+}
+
+/// What jobs tell of copies.
+#[derive(Debug, Default)]
+struct Claims<'a> {
+    /// Copies whose point is known.
+    used: HashSet<&'a RecoveryPointArn>,
+    /// Points a copy of which is known by its ARN.
+    named: HashSet<&'a RecoveryPointArn>,
+    /// Points a job of which made a part of a copy.
+    partial: HashSet<&'a RecoveryPointArn>,
 }
 
 fn is_usable(point: &RecoveryPoint) -> bool {
@@ -176,19 +229,19 @@ fn is_usable(point: &RecoveryPoint) -> bool {
     matches!(point.status, S::Completed | S::Available | S::Partial)
 }
 
-/// The second kind of evidence, for points of which no job is known.
+/// The second kind of evidence, for points of which no job is known; the first group chooses first.
 fn match_points(
-    wanted: &[Wanted<'_>],
+    groups: [&[Wanted<'_>]; 2],
     destination: &Destination,
     source_vault_arn: &str,
-    used: &HashSet<&RecoveryPointArn>,
+    claims: &Claims<'_>,
     known: &mut HashMap<RecoveryPointArn, Known>,
 ) {
     let Some(points) = &destination.points else { return };
     let mut by_resource: HashMap<&str, Vec<(DateTime<Utc>, &RecoveryPoint)>> = HashMap::new();
     for point in points
         .iter()
-        .filter(|p| is_usable(p) && !used.contains(&p.recovery_point_arn))
+        .filter(|p| is_usable(p) && !claims.used.contains(&p.recovery_point_arn))
     {
         let from_here = point
             .source_backup_vault_arn
@@ -201,6 +254,19 @@ fn match_points(
                 .push((point.creation_date, point));
         }
     }
+    let mut taken: HashSet<&RecoveryPointArn> = HashSet::new();
+    for wanted in groups {
+        match_group(wanted, &by_resource, claims, &mut taken, known);
+    }
+}
+
+fn match_group<'a>(
+    wanted: &[Wanted<'_>],
+    by_resource: &HashMap<&str, Vec<(DateTime<Utc>, &'a RecoveryPoint)>>,
+    claims: &Claims<'_>,
+    taken: &mut HashSet<&'a RecoveryPointArn>,
+    known: &mut HashMap<RecoveryPointArn, Known>,
+) {
     // Nearest pairs first, so that no point takes the copy of a neighbour a second away.
     let mut pairs: Vec<(TimeDelta, usize, &RecoveryPoint)> = Vec::new();
     for (place, source) in wanted.iter().enumerate() {
@@ -213,13 +279,18 @@ fn match_points(
             .flatten()
         {
             let distance = (*date - source.creation_date).abs();
+            // Where AWS said that a job made a part only, that part is no copy.
+            if copy.status == RecoveryPointStatus::Partial
+                && claims.partial.contains(source.recovery_point_arn)
+            {
+                continue;
+            }
             if distance <= TimeDelta::seconds(1) {
                 pairs.push((distance, place, copy));
             }
         }
     }
     pairs.sort_by_key(|(distance, place, _)| (*distance, *place));
-    let mut taken: HashSet<&RecoveryPointArn> = HashSet::new();
     for (_, place, copy) in pairs {
         let Some(source) = wanted.get(place) else { continue };
         if known.contains_key(source.recovery_point_arn) || !taken.insert(&copy.recovery_point_arn) {
@@ -235,8 +306,6 @@ fn match_points(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::RecoveryPointStatus;
-
     const VAULT: &str = "arn:aws:backup:us-east-1:123456789012:backup-vault:v1";
 
     fn point(arn: &str, resource: &str, second: i64, from: Option<&str>) -> RecoveryPoint {
