@@ -1,6 +1,6 @@
 //! What a run is to do with each recovery point of a vault.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::eligibility::{EligibilityRules, SkipReason, skip_reason};
 use super::reconcile::{self, Destination, Known, Others, Wanted};
 use crate::domain::selection::Decision;
-use crate::domain::{RecoveryPoint, RecoveryPointArn};
+use crate::domain::{CopyJobId, RecoveryPoint, RecoveryPointArn};
 use crate::state::{Item, ItemState, Items, JournalRecord};
 
 /// Points and bytes of one kind.
@@ -166,6 +166,7 @@ pub fn settle_new(
     let wanted: Vec<Wanted<'_>> = items.iter().filter(|i| is_pending(i)).map(wanted).collect();
     let mut knowledge = reconcile::known(&wanted, destination, source_vault_arn);
     drop(wanted);
+    let dates = dates(destination);
     let reason: Arc<str> = SkipReason::AlreadyCopied.as_str().into();
     items
         .into_iter()
@@ -186,16 +187,25 @@ pub fn settle_new(
                 }
                 Some(Known::UnderWay(copy_job_id)) => {
                     item.attempt += 1;
-                    item.state = ItemState::InFlight {
-                        copy_job_id,
-                        since: Utc::now(),
-                    };
+                    let since = began(&dates, &copy_job_id);
+                    item.state = ItemState::InFlight { copy_job_id, since };
                 }
                 _ => {}
             }
             item
         })
         .collect()
+}
+
+/// When jobs began, by AWS's clock: polls look for ends after that, and ours may be wrong.
+fn dates(destination: &Destination) -> HashMap<&CopyJobId, DateTime<Utc>> {
+    let jobs = destination.jobs.iter();
+    jobs.filter_map(|job| Some((&job.copy_job_id, job.creation_date?)))
+        .collect()
+}
+
+fn began(dates: &HashMap<&CopyJobId, DateTime<Utc>>, job: &CopyJobId) -> DateTime<Utc> {
+    dates.get(job).copied().unwrap_or_else(Utc::now)
 }
 
 /// After this long AWS lists every job that it still lists at all.
@@ -238,6 +248,7 @@ pub fn settle_loaded(items: &Items, destination: &Destination, source_vault_arn:
         reason: "AWS lists no job of it, and its copy is there".to_owned(),
     };
     let requeued: Vec<JournalRecord> = forgotten.iter().map(requeued).collect();
+    let dates = dates(destination);
     let reason: Arc<str> = SkipReason::AlreadyCopied.as_str().into();
     let record = |(arn, known): (RecoveryPointArn, Known)| match known {
         Known::Copied(_) => JournalRecord::Skipped {
@@ -246,8 +257,8 @@ pub fn settle_loaded(items: &Items, destination: &Destination, source_vault_arn:
         },
         Known::UnderWay(copy_job_id) => JournalRecord::Started {
             recovery_point_arn: arn,
+            at: began(&dates, &copy_job_id),
             copy_job_id,
-            at: Utc::now(),
         },
     };
     let settled = forgotten.into_iter().chain(waiting).map(record);

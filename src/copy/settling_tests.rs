@@ -167,3 +167,23 @@ fn what_was_under_way_so_long_ago_that_aws_lists_no_job_of_it_is_found_by_its_co
     let counts = settled(vec![twin("x", in_flight(Utc::now()))], &one_copy(Vec::new())).counts();
     assert_eq!(counts.in_flight, 1);
 }
+
+#[test]
+fn a_job_that_is_adopted_is_watched_from_when_aws_says_that_it_began() {
+    let began = made() + TimeDelta::days(3);
+    let destination = Destination {
+        points: None,
+        jobs: vec![CopyJob {
+            creation_date: Some(began),
+            ..job("x", CopyJobState::Running, None)
+        }],
+    };
+    let state = ItemState::InFlight {
+        copy_job_id: CopyJobId::from_aws("job"),
+        since: began,
+    };
+    let items = settle_new(vec![twin("x", ItemState::Pending)], &destination, VAULT, false);
+    assert_eq!(items[0].state, state);
+    let items = settled(vec![twin("x", ItemState::Pending)], &destination);
+    assert_eq!(items.item(0).unwrap().state, state);
+}
