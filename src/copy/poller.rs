@@ -30,6 +30,9 @@ pub(super) struct Poller {
     ended_until: Option<DateTime<Utc>>,
     started_from: Option<DateTime<Utc>>,
     by_id_only: bool,
+    /// The job that could not be asked for in the last poll: the next one begins behind it, so that
+    /// one that AWS never answers for does not hide the others.
+    failed_at: Option<CopyJobId>,
     /// When each watched job is asked for by id, and how long it is waited then. Ordered, so that the
     /// same run does the same thing twice.
     look_at: BTreeMap<CopyJobId, (Duration, Duration)>,
@@ -54,6 +57,8 @@ pub(super) struct Seen {
     /// Whether the lists were read whole.
     pub(super) whole: bool,
     pub(super) error: Option<ApiError>,
+    /// The job at which asking by id ended early.
+    pub(super) failed_at: Option<CopyJobId>,
 }
 
 impl Poller {
@@ -64,6 +69,7 @@ impl Poller {
             ended_until: None,
             started_from: None,
             by_id_only: false,
+            failed_at: None,
             look_at: BTreeMap::new(),
         }
     }
@@ -82,9 +88,13 @@ impl Poller {
 
     /// The poll that is due at `now`; at most `most_by_id` jobs are asked for by id.
     pub(super) fn next(&mut self, vaults: Vec<BackupVaultArn>, now: Duration, most_by_id: usize) -> Poll {
-        let due: Vec<CopyJobId> = self
+        let (before, after): (Vec<_>, Vec<_>) = self
             .look_at
             .iter()
+            .partition(|(id, _)| self.failed_at.as_ref().is_some_and(|at| *id <= at));
+        let due: Vec<CopyJobId> = after
+            .into_iter()
+            .chain(before)
             .filter(|(_, (at, _))| self.by_id_only || *at <= now)
             .map(|(id, _)| id.clone())
             .take(if self.by_id_only { usize::MAX } else { most_by_id })
@@ -110,6 +120,7 @@ impl Poller {
 
     /// Takes note of what a poll saw.
     pub(super) fn learn(&mut self, seen: &Seen) {
+        self.failed_at.clone_from(&seen.failed_at);
         if seen.whole {
             let latest = seen.jobs.iter().filter_map(|job| job.completion_date).max();
             self.ended_until = self.ended_until.max(latest);
@@ -132,6 +143,7 @@ pub(super) async fn run(client: BackupClient, poll: Poll) -> Seen {
         listing_denied: false,
         whole: false,
         error: None,
+        failed_at: None,
     };
     crash::point("poll.send");
     if let Some(completed_after) = poll.completed_after {
@@ -143,6 +155,7 @@ pub(super) async fn run(client: BackupClient, poll: Poll) -> Seen {
             Err(error) if error.class == ErrorClass::NotFound => seen.unknown.push(id.clone()),
             Err(error) => {
                 seen.error = Some(error);
+                seen.failed_at = Some(id.clone());
                 break;
             }
         }
@@ -171,4 +184,41 @@ async fn list(client: &BackupClient, poll: &Poll, completed_after: DateTime<Utc>
         }
     }
     seen.whole = true;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::ErrorClass;
+
+    #[test]
+    fn a_job_that_aws_never_answers_for_does_not_hide_the_others() {
+        let mut poller = Poller::new(Duration::from_secs(30));
+        for id in ["a", "b", "c"] {
+            poller.watch(CopyJobId::from_aws(id), DateTime::UNIX_EPOCH, Duration::ZERO);
+        }
+        poller.by_id_only = true;
+        let asked = |poller: &mut Poller| {
+            let poll = poller.next(Vec::new(), Duration::ZERO, 10);
+            poll.by_id.iter().map(ToString::to_string).collect::<String>()
+        };
+        assert_eq!(asked(&mut poller), "abc");
+        let mut seen = Seen {
+            jobs: Vec::new(),
+            unknown: Vec::new(),
+            listing_denied: false,
+            whole: false,
+            error: Some(ApiError::for_test(
+                "DescribeCopyJob",
+                ErrorClass::Transient,
+                false,
+            )),
+            failed_at: Some(CopyJobId::from_aws("a")),
+        };
+        poller.learn(&seen);
+        assert_eq!(asked(&mut poller), "bca");
+        seen.failed_at = None;
+        poller.learn(&seen);
+        assert_eq!(asked(&mut poller), "abc");
+    }
 }

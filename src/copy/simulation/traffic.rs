@@ -118,6 +118,7 @@ impl Life {
             listing_denied: false,
             whole: false,
             error: None,
+            failed_at: None,
         };
         if self.faulty(self.scenario.poll_fails) {
             seen.error = Some(error(ErrorClass::Transient, false));
