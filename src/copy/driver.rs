@@ -255,7 +255,15 @@ impl<'a> Driver<'a> {
         };
         let room = self.calls.len() < self.settings.policy.workers;
         if self.engine.stop().is_none() && room {
-            sooner(self.engine.next_call(now));
+            let p90 = self.engine.durations.p90();
+            let limit = self.settings.runtime_limit;
+            // Where nothing is started any more, what could be started wakes nobody.
+            let too_late = limit.is_some_and(|limit| limit.too_late_to_start(now.elapsed, p90));
+            sooner(if too_late {
+                self.engine.next_look()
+            } else {
+                self.engine.next_call(now)
+            });
         }
         if let Some(limit) = self.settings.runtime_limit {
             sooner(Some(now.elapsed + limit.left(now.elapsed)));

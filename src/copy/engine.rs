@@ -243,14 +243,19 @@ impl<'a> Engine<'a> {
 
     /// When time alone makes a call possible; `None` if it does not.
     pub(super) fn next_call(&self, now: Moment) -> Option<Duration> {
-        let doubt = self.doubts_due.peek().map(|Reverse((at, _))| *at);
         let start = if self.scheduler.pending() == 0 {
             None
         } else {
-            let (queue, pace) = (self.scheduler.next_wake(), self.pacer.next_start(now.elapsed));
-            queue.into_iter().chain(pace).min()
+            // Before the pace allows a start, the queue is not looked at: what is due there stays due.
+            let pace = self.pacer.next_start(now.elapsed);
+            pace.or_else(|| self.scheduler.next_wake())
         };
-        doubt.into_iter().chain(start).min()
+        self.next_look().into_iter().chain(start).min()
+    }
+
+    /// When the next doubt is looked into.
+    pub(super) fn next_look(&self) -> Option<Duration> {
+        self.doubts_due.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Whether every item has ended.

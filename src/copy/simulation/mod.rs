@@ -6,6 +6,7 @@
 //! for step.
 
 mod aws;
+mod decisions;
 mod disk;
 mod judge;
 mod life;

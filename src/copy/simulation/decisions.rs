@@ -1,0 +1,151 @@
+//! Single decisions of the engine, which a whole life would hide.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::aws::error;
+use super::life::vault_arn;
+use super::scenario::Scenario;
+use crate::aws::{ErrorClass, StartCopyJob, StartedCopyJob};
+use crate::copy::call::{Answer, AnswerKind, Call, CallKind};
+use crate::copy::engine::{Effect, Engine, Moment};
+use crate::copy::poller::Seen;
+use crate::copy::run::{RunPolicy, VaultLedger};
+use crate::copy::scheduler::{ItemId, Limits, Scheduler};
+use crate::copy::window::Window;
+use crate::domain::{
+    BackupVaultName, CopyJob, CopyJobId, CopyJobState, IdempotencyToken, RecoveryPointArn, ResourceArn,
+};
+use crate::state::{Item, ItemState, Items};
+
+fn epoch() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
+}
+
+fn at(milliseconds: u64) -> Moment {
+    let elapsed = Duration::from_millis(milliseconds);
+    Moment {
+        elapsed,
+        date: epoch() + elapsed,
+    }
+}
+
+fn policy() -> RunPolicy {
+    RunPolicy {
+        workers: 10,
+        poll_interval: Duration::from_secs(30),
+        limits: Limits {
+            window: Window::fixed(10),
+            per_resource: 1,
+            per_type: HashMap::new(),
+        },
+        list_grace: Duration::from_mins(2),
+        recopy: false,
+        ..Scenario::of(1).policy
+    }
+}
+
+fn ledgers(points: u32) -> Vec<VaultLedger> {
+    let item = |n: u32| Item {
+        recovery_point_arn: RecoveryPointArn::from_aws(&format!("p{n}")),
+        resource_arn: ResourceArn::from_aws(&format!("r{n}")),
+        resource_type: "EFS".into(),
+        creation_date: epoch() - TimeDelta::days(i64::from(n)),
+        backup_size_bytes: None,
+        lifecycle: None,
+        attempt: 0,
+        state: ItemState::Pending,
+    };
+    vec![VaultLedger {
+        source_vault: BackupVaultName::from_aws("v"),
+        destination_vault_arn: vault_arn(0),
+        created_at: epoch(),
+        items: Items::new((0..points).map(item)),
+    }]
+}
+
+fn calls(engine: &mut Engine<'_>) -> Vec<Call> {
+    let effects = engine.take_effects().into_iter();
+    effects
+        .filter_map(|effect| match effect {
+            Effect::Call(call) => Some(call),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The one start that is sent now.
+fn start(engine: &mut Engine<'_>, now: Moment) -> (ItemId, StartCopyJob) {
+    engine.act(now, 10, true);
+    match calls(engine).pop() {
+        Some(Call {
+            id,
+            kind: CallKind::Start(request),
+        }) => (id, request),
+        other => panic!("{other:?} instead of a start"),
+    }
+}
+
+fn token(engine: &mut Engine<'_>, now: Moment) -> IdempotencyToken {
+    start(engine, now).1.idempotency_token
+}
+
+fn answer(engine: &mut Engine<'_>, id: ItemId, kind: AnswerKind, now: Moment) {
+    engine.answered(Answer { id, kind }, now);
+}
+
+fn accept(engine: &mut Engine<'_>, id: ItemId, created: DateTime<Utc>, now: Moment) {
+    let started = StartedCopyJob {
+        copy_job_id: CopyJobId::from_aws("job"),
+        creation_date: Some(created),
+    };
+    answer(engine, id, AnswerKind::Started(Ok(started)), now);
+}
+
+fn job(state: CopyJobState, created: DateTime<Utc>) -> CopyJob {
+    CopyJob {
+        copy_job_id: CopyJobId::from_aws("job"),
+        source_recovery_point_arn: Some(RecoveryPointArn::from_aws("p0")),
+        destination_backup_vault_arn: Some(vault_arn(0)),
+        destination_recovery_point_arn: None,
+        resource_arn: None,
+        state,
+        status_message: None,
+        message_category: None,
+        creation_date: Some(created),
+        completion_date: None,
+        backup_size_bytes: None,
+        destination_lifecycle: None,
+    }
+}
+
+fn unknown() -> Seen {
+    Seen {
+        jobs: Vec::new(),
+        unknown: vec![CopyJobId::from_aws("job")],
+        listing_denied: false,
+        whole: false,
+        error: None,
+        failed_at: None,
+    }
+}
+
+#[test]
+fn nothing_wakes_the_loop_before_the_pace_allows_a_start() {
+    let mut ledgers = ledgers(1);
+    let mut engine = Engine::new(policy(), &mut ledgers);
+    engine.restore(at(0));
+    let (id, _) = start(&mut engine, at(0));
+    answer(
+        &mut engine,
+        id,
+        AnswerKind::Started(Err(error(ErrorClass::Throttling, false))),
+        at(50),
+    );
+    engine.act(at(50), 10, true);
+    assert!(calls(&mut engine).is_empty());
+    let wake = engine.next_call(at(50)).unwrap();
+    assert!(wake > at(50).elapsed, "{wake:?}: it would turn without a pause");
+}
