@@ -178,7 +178,7 @@ impl Engine<'_> {
 
     /// Which completed jobs count as the attempt's: those that are not surely older than the run or,
     /// where points are copied again on purpose, than the attempt.
-    fn recent_enough(&self, id: ItemId) -> impl Fn(&CopyJob) -> bool + use<> {
+    pub(super) fn recent_enough(&self, id: ItemId) -> impl Fn(&CopyJob) -> bool + use<> {
         let since = if self.policy.recopy {
             self.doubts.get(&id).map(|doubt| doubt.since - CLOCK_TOLERANCE)
         } else {

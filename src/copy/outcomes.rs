@@ -61,8 +61,9 @@ impl Engine<'_> {
         }
     }
 
-    /// AWS answered with a job that was there before. If that one failed, the token was used before
-    /// this state knew of it, and the next attempt has a token of its own.
+    /// AWS answered with a job that was there before. If that one failed, or its copy is not to count
+    /// because another is wanted, the token was used before this state knew of it, and the next
+    /// attempt has a token of its own.
     fn answer_examined(
         &mut self,
         id: ItemId,
@@ -70,14 +71,36 @@ impl Engine<'_> {
         job: Result<CopyJob, ApiError>,
         now: Moment,
     ) {
-        if !job.is_ok_and(|job| job.state == CopyJobState::Failed) {
-            let created = started.creation_date;
+        let is_used = |job: &CopyJob| match job.state {
+            CopyJobState::Failed => true,
+            CopyJobState::Completed => {
+                self.policy.recopy && !(self.doubts.contains_key(&id) && self.recent_enough(id)(job))
+            }
+            _ => false,
+        };
+        let created = started.creation_date;
+        if !job.as_ref().is_ok_and(is_used) {
             self.started(id, started.copy_job_id, created, true, now);
+            // One that is over for long is in no list of those that ended lately.
+            if let Ok(job) = job
+                && job.state.is_terminal()
+            {
+                self.job_ended(job, now);
+            }
         } else if self.item(id).is_some_and(|(_, item)| item.attempt >= MOST_TOKENS) {
             let message = "every idempotency token is answered with an earlier, failed job".to_owned();
             self.fail(id, "TokenUsed".to_owned(), message, FailureCause::Other, now);
         } else {
-            self.requeue(id, "AWS answered with an earlier, failed job", now.elapsed);
+            // It is this token's job: the ledger has to know, or the token would be used again.
+            if let Some(recovery_point_arn) = self.arn(id) {
+                let record = JournalRecord::Started {
+                    recovery_point_arn,
+                    copy_job_id: started.copy_job_id,
+                    at: created.unwrap_or(now.date),
+                };
+                self.record(id.vault, record);
+            }
+            self.requeue(id, "AWS answered with an earlier job", now.elapsed);
         }
     }
 

@@ -166,7 +166,10 @@ fn transition(item: &Item, record: &JournalRecord) -> Option<(ItemState, u32)> {
             },
             same.max(1),
         )),
-        (S::Starting { .. } | S::InFlight { .. }, R::Requeued { .. })
+        // AWS surely made no job: the attempt, with its token, is still to be made. Whoever else copies
+        // this point with another state sends the same token, as long as both count jobs only.
+        (S::Starting { .. }, R::Requeued { .. }) => Some((S::Pending, same.saturating_sub(1))),
+        (S::InFlight { .. }, R::Requeued { .. })
         | (S::Failed { .. } | S::Skipped { .. }, R::Reopened { .. }) => Some((S::Pending, same)),
         (
             S::InFlight { .. },
@@ -356,6 +359,10 @@ mod tests {
             items.apply(&record(0, 0, 2)).is_err(),
             "another while the first is in doubt"
         );
+        // AWS made no job of it, so that it is not over.
+        items.apply(&record(2, 0, 0)).unwrap();
+        items.apply(&record(0, 0, 1)).unwrap();
+        items.apply(&record(1, 0, 0)).unwrap();
         items.apply(&record(2, 0, 0)).unwrap();
         assert!(items.apply(&record(0, 0, 1)).is_err());
         items.apply(&record(0, 0, 2)).unwrap();

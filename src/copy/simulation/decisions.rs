@@ -149,3 +149,82 @@ fn nothing_wakes_the_loop_before_the_pace_allows_a_start() {
     let wake = engine.next_call(at(50)).unwrap();
     assert!(wake > at(50).elapsed, "{wake:?}: it would turn without a pause");
 }
+
+/// Another machine that copies the same point, or a run after a lost state, sends the first
+/// attempt's token: so must this one, as long as AWS has not made a job of it.
+#[test]
+fn a_start_that_aws_surely_did_not_take_is_sent_again_with_the_same_token() {
+    for class in [ErrorClass::Throttling, ErrorClass::Quota, ErrorClass::Transient] {
+        let mut ledgers = ledgers(1);
+        let mut engine = Engine::new(policy(), &mut ledgers);
+        engine.restore(at(0));
+        let (id, request) = start(&mut engine, at(0));
+        answer(
+            &mut engine,
+            id,
+            AnswerKind::Started(Err(error(class, false))),
+            at(50),
+        );
+        let again = token(&mut engine, at(100_000));
+        assert_eq!(again, request.idempotency_token, "{class:?}");
+    }
+}
+
+#[test]
+fn a_job_that_failed_uses_its_token_up() {
+    let mut ledgers = ledgers(1);
+    let mut engine = Engine::new(policy(), &mut ledgers);
+    engine.restore(at(0));
+    let (id, request) = start(&mut engine, at(0));
+    // A job of a day ago: an earlier life used the token.
+    accept(&mut engine, id, epoch() - TimeDelta::days(1), at(50));
+    let Some(Call {
+        kind: CallKind::Examine(candidate),
+        ..
+    }) = calls(&mut engine).pop()
+    else {
+        panic!("not examined");
+    };
+    let failed = job(CopyJobState::Failed, epoch() - TimeDelta::days(1));
+    answer(
+        &mut engine,
+        id,
+        AnswerKind::Examined(candidate, Ok(failed)),
+        at(100),
+    );
+    let again = token(&mut engine, at(100_000));
+    assert_ne!(again, request.idempotency_token);
+}
+
+#[test]
+fn an_earlier_job_that_is_over_is_not_waited_for_and_is_no_new_copy() {
+    for recopy in [false, true] {
+        let mut ledgers = ledgers(1);
+        let mut engine = Engine::new(RunPolicy { recopy, ..policy() }, &mut ledgers);
+        engine.restore(at(0));
+        let (id, request) = start(&mut engine, at(0));
+        let created = epoch() - TimeDelta::days(1);
+        accept(&mut engine, id, created, at(50));
+        let Some(Call {
+            kind: CallKind::Examine(candidate),
+            ..
+        }) = calls(&mut engine).pop()
+        else {
+            panic!("not examined");
+        };
+        let completed = job(CopyJobState::Completed, created);
+        answer(
+            &mut engine,
+            id,
+            AnswerKind::Examined(candidate, Ok(completed)),
+            at(100),
+        );
+        if recopy {
+            assert_eq!(engine.stats().completed, 0, "nothing was copied again");
+            let again = token(&mut engine, at(100_000));
+            assert_ne!(again, request.idempotency_token);
+        } else {
+            assert_eq!(engine.stats().completed, 1);
+        }
+    }
+}
