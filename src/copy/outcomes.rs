@@ -224,7 +224,12 @@ impl Engine<'_> {
             }
         }
         for id in seen.unknown {
-            self.job_vanished(&id, now);
+            // One that was made a moment ago AWS may not know yet.
+            let grace = self.policy.list_grace;
+            let is_new = |(_, started): &(ItemId, Duration)| now.elapsed < *started + grace;
+            if !self.in_flight.get(&id).is_some_and(is_new) {
+                self.job_vanished(&id, now);
+            }
         }
         denied
     }

@@ -228,3 +228,25 @@ fn an_earlier_job_that_is_over_is_not_waited_for_and_is_no_new_copy() {
         }
     }
 }
+
+/// By id, AWS may not know a job yet that it made a moment ago.
+#[test]
+fn a_new_job_that_aws_does_not_know_yet_is_waited_for() {
+    let mut ledgers = ledgers(1);
+    let mut engine = Engine::new(policy(), &mut ledgers);
+    engine.restore(at(0));
+    let (id, _) = start(&mut engine, at(0));
+    accept(&mut engine, id, epoch(), at(50));
+    for seconds in [1, 60, 119] {
+        engine.poll_ended(unknown(), at(seconds * 1000));
+        engine.act(at(seconds * 1000), 10, true);
+        assert!(calls(&mut engine).is_empty(), "after {seconds} s");
+    }
+    assert_eq!(engine.stats().in_progress, 1);
+    engine.poll_ended(unknown(), at(130_000));
+    engine.act(at(130_000), 10, true);
+    assert!(matches!(
+        calls(&mut engine).pop().map(|call| call.kind),
+        Some(CallKind::Look(_))
+    ));
+}
