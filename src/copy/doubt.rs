@@ -133,6 +133,7 @@ impl Engine<'_> {
         &mut self,
         id: ItemId,
         listed: usize,
+        candidate: StartedCopyJob,
         job: Result<CopyJob, ApiError>,
         now: Moment,
     ) {
@@ -150,6 +151,12 @@ impl Engine<'_> {
                 }
             }
             Err(error) if error.class == ErrorClass::NotFound => self.no_job_found(id, now),
+            // Asking for ever would not help. What the list says is what there is to know, and if it
+            // was late, the next polls show how the job ended.
+            Err(error) if error.class == ErrorClass::AccessDenied => {
+                tracing::warn!(%error, "a copy job in AWS's list is taken for that of a start in doubt");
+                self.started(id, candidate.copy_job_id, candidate.creation_date, true, now);
+            }
             Err(error) => self.look_again(id, &error, now),
         }
     }

@@ -37,7 +37,7 @@ impl Engine<'_> {
             AnswerKind::Found(found) => self.looked(id, found, now),
             AnswerKind::Examined(candidate, job) => match candidate.origin {
                 Origin::Answer => self.answer_examined(id, candidate.job, job, now),
-                Origin::List(listed) => self.listed_examined(id, listed, job, now),
+                Origin::List(listed) => self.listed_examined(id, listed, candidate.job, job, now),
             },
         }
     }

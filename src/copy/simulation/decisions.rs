@@ -250,3 +250,36 @@ fn a_new_job_that_aws_does_not_know_yet_is_waited_for() {
         Some(CallKind::Look(_))
     ));
 }
+
+#[test]
+fn a_job_that_is_listed_and_may_not_be_described_is_adopted() {
+    let mut ledgers = ledgers(1);
+    let mut engine = Engine::new(policy(), &mut ledgers);
+    engine.restore(at(0));
+    let (id, _) = start(&mut engine, at(0));
+    let lost = error(ErrorClass::Transient, true);
+    answer(&mut engine, id, AnswerKind::Started(Err(lost)), at(50));
+    engine.act(at(121_000), 10, true);
+    assert!(matches!(
+        calls(&mut engine).pop().map(|call| call.kind),
+        Some(CallKind::Look(_))
+    ));
+    let running = job(CopyJobState::Running, epoch());
+    answer(&mut engine, id, AnswerKind::Found(Ok(vec![running])), at(122_000));
+    let Some(Call {
+        kind: CallKind::Examine(candidate),
+        ..
+    }) = calls(&mut engine).pop()
+    else {
+        panic!("not examined");
+    };
+    let denied = error(ErrorClass::AccessDenied, false);
+    answer(
+        &mut engine,
+        id,
+        AnswerKind::Examined(candidate, Err(denied)),
+        at(123_000),
+    );
+    assert_eq!(engine.in_flight.len(), 1);
+    assert!(engine.next_call(at(123_000)).is_none());
+}
