@@ -60,7 +60,17 @@ pub struct Scheduler {
     delayed: BinaryHeap<Reverse<(Duration, ItemId)>>,
     in_flight: usize,
     pending: usize,
-    full_until: Option<Duration>,
+    full: Option<Full>,
+}
+
+/// AWS has said that it takes no more jobs.
+#[derive(Debug, Clone, Copy)]
+struct Full {
+    /// When that is doubted.
+    until: Duration,
+    /// Jobs that have ended since: so many may be started, and no more, or each job that ends would
+    /// cost as many refused calls as there are workers.
+    room: usize,
 }
 
 impl Scheduler {
@@ -76,7 +86,7 @@ impl Scheduler {
             delayed: BinaryHeap::new(),
             in_flight: 0,
             pending: 0,
-            full_until: None,
+            full: None,
         }
     }
 
@@ -96,8 +106,8 @@ impl Scheduler {
     pub fn take_start(&mut self, now: Duration) -> Option<ItemId> {
         self.release_delayed(now);
         // Forgotten once it has passed, so that it wakes nobody again.
-        self.full_until = self.full_until.filter(|until| now < *until);
-        if self.in_flight >= self.limits.window.size() || self.full_until.is_some() {
+        self.full = self.full.filter(|full| now < full.until);
+        if self.in_flight >= self.limits.window.size() || self.full.is_some_and(|full| full.room == 0) {
             return None;
         }
         for step in 0..self.types.len() {
@@ -114,6 +124,9 @@ impl Scheduler {
             resource.in_ring = false;
             let id = resource.pending.pop_front()?;
             self.pending -= 1;
+            if let Some(full) = &mut self.full {
+                full.room -= 1;
+            }
             self.occupy(resource_index);
             self.ring_if_ready(resource_index);
             return Some(id);
@@ -124,7 +137,9 @@ impl Scheduler {
     /// A job has ended, or its start was refused for good: its slot is free.
     pub fn finished(&mut self, id: ItemId) {
         self.free(id);
-        self.full_until = None;
+        if let Some(full) = &mut self.full {
+            full.room += 1;
+        }
         self.limits.window.on_finished();
     }
 
@@ -139,7 +154,7 @@ impl Scheduler {
     pub fn quota_reached(&mut self, until: Duration) {
         // The item that was refused still holds its slot here.
         self.limits.window.on_quota(self.in_flight.saturating_sub(1));
-        self.full_until = Some(until);
+        self.full = Some(Full { until, room: 0 });
     }
 
     /// Jobs under way, and items being started.
@@ -155,7 +170,7 @@ impl Scheduler {
     /// When waiting alone makes a start possible again.
     pub fn next_wake(&self) -> Option<Duration> {
         let delayed = self.delayed.peek().map(|Reverse((at, _))| *at);
-        match (delayed, self.full_until) {
+        match (delayed, self.full.map(|full| full.until)) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }

@@ -283,3 +283,27 @@ fn a_job_that_is_listed_and_may_not_be_described_is_adopted() {
     assert_eq!(engine.in_flight.len(), 1);
     assert!(engine.next_call(at(123_000)).is_none());
 }
+
+#[test]
+fn each_job_that_ends_under_a_full_quota_makes_room_for_one_start() {
+    let mut scheduler = Scheduler::new(Limits {
+        window: Window::fixed(100),
+        per_resource: 1,
+        per_type: HashMap::new(),
+    });
+    let id = |index| ItemId { vault: 0, index };
+    for index in 0..60 {
+        scheduler.add_pending(id(index), &format!("r{index}"), "EFS");
+    }
+    for _ in 0..10 {
+        assert!(scheduler.take_start(Duration::ZERO).is_some());
+    }
+    scheduler.quota_reached(Duration::from_mins(1));
+    let now = Duration::from_secs(10);
+    assert_eq!(scheduler.take_start(now), None);
+    scheduler.finished(id(0));
+    scheduler.finished(id(1));
+    let started = std::iter::from_fn(|| scheduler.take_start(now)).count();
+    assert_eq!(started, 2, "as many as ended");
+    assert!(scheduler.take_start(Duration::from_mins(1)).is_some());
+}
