@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, SubsecRound as _, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::error::StateError;
@@ -28,19 +28,27 @@ fn prefix(account: &AccountId, vault: &BackupVaultName) -> String {
     format!("state_{account}_{name}_")
 }
 
-/// A path for a new state file that no file has yet.
+/// A path for a new state file that no file has yet, and that is the newest of all: where a clock was
+/// set back, it is named after the newest that is there.
 pub fn new_path(
     directory: &Path,
     account: &AccountId,
     vault: &BackupVaultName,
     now: DateTime<Utc>,
 ) -> PathBuf {
-    let stem = format!("{}{}", prefix(account, vault), now.format(TIME));
+    let prefix = prefix(account, vault);
+    let there = names(directory).unwrap_or_default();
+    let newest = there.iter().filter_map(|name| begun(name, &prefix)).max();
+    let (time, number) = match newest {
+        Some((time, number)) if time >= now.naive_utc().trunc_subsecs(0) => (time, number.saturating_add(1)),
+        _ => (now.naive_utc(), 1),
+    };
+    let stem = format!("{prefix}{}", time.format(TIME));
     let first = directory.join(format!("{stem}.json"));
-    if !first.exists() {
+    if number == 1 {
         return first;
     }
-    let others = (2..=u32::MAX).map(|n| directory.join(format!("{stem}-{n}.json")));
+    let others = (number..=u32::MAX).map(|n| directory.join(format!("{stem}-{n}.json")));
     others.into_iter().find(|path| !path.exists()).unwrap_or(first)
 }
 
@@ -264,6 +272,18 @@ mod tests {
             fs::write(directory.path().join(name), "{").unwrap();
         }
         assert_eq!(found(directory.path()).unwrap().path, last);
+    }
+
+    /// A finished run of "next year" must not be what `--resume` finds for all that time.
+    #[test]
+    fn a_clock_that_was_set_back_does_not_make_an_older_file_the_newest() {
+        let directory = tempfile::tempdir().unwrap();
+        run(&next(directory.path(), "20300101T000000Z"));
+        for _ in 0..3 {
+            let last = next(directory.path(), "20240101T000000Z");
+            run(&last);
+            assert_eq!(found(directory.path()).unwrap().path, last);
+        }
     }
 
     #[test]
