@@ -123,9 +123,8 @@ impl ApiError {
                     .code()
                     .map_or_else(|| format!("HTTP {status}"), str::to_owned);
                 let class = match service.err().code() {
-                    // Whoever refuses without a code is not AWS but something on the way to it.
-                    None if status == 403 => ErrorClass::Transient,
-                    _ => class_of(&code, status),
+                    None => class_without_code(status),
+                    Some(code) => class_of(code, status),
                 };
                 Self {
                     operation,
@@ -308,6 +307,16 @@ fn class_of(code: &str, status: u16) -> ErrorClass {
     }
 }
 
+/// The class of an answer without an error code: it is not AWS's but that of something on the way to
+/// it, such as a proxy or a sign-in page, and says nothing of the request.
+fn class_without_code(status: u16) -> ErrorClass {
+    if status == 429 {
+        ErrorClass::Throttling
+    } else {
+        ErrorClass::Transient
+    }
+}
+
 /// The text of a credentials provider's error, if that is what is at the bottom of this one.
 fn credentials_problem(error: &(dyn StdError + 'static)) -> Option<String> {
     let mut cause = Some(error);
@@ -416,6 +425,14 @@ mod tests {
             assert_eq!(class_of(code, 403), ErrorClass::Credentials, "{code}");
         }
         assert_eq!(class_of("LimitExceededException", 400), ErrorClass::Quota);
+    }
+
+    #[test]
+    fn what_a_proxy_answers_is_no_refusal_of_aws() {
+        for status in [302, 307, 400, 403, 404, 407, 413, 502] {
+            assert_eq!(class_without_code(status), ErrorClass::Transient, "{status}");
+        }
+        assert_eq!(class_without_code(429), ErrorClass::Throttling);
     }
 
     #[test]
