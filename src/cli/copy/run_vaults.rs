@@ -144,9 +144,13 @@ fn close(
 
 async fn set_up(command: &CopyCommand, clients: &Clients, vaults: &[PreparedVault]) -> Result<(), AppError> {
     for vault in vaults {
-        if let (Some(setup), Some(client)) = (&vault.setup, &clients.destination) {
+        if let (Some(_), Some(client)) = (&vault.setup, &clients.destination) {
             let key = command.args.dest_kms_key_arn.as_deref();
-            vault_access::apply(client, &vault.dest_vault, key, setup).await?;
+            // The plan may have waited long for its confirmation. A policy is set as a whole: what
+            // somebody has added to it meanwhile must stay.
+            let source = &command.args.source.source_account;
+            let setup = vault_access::inspect(client, &vault.dest_vault, source).await?;
+            vault_access::apply(client, &vault.dest_vault, key, &setup).await?;
         }
     }
     Ok(())
