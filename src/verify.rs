@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 
 use crate::copy::eligibility::SkipReason;
-use crate::domain::{RecoveryPoint, RecoveryPointArn};
+use crate::domain::{RecoveryPoint, RecoveryPointArn, RecoveryPointStatus};
 
 /// A recovery point in a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -95,6 +95,7 @@ pub fn compare(
                 .recorded
                 .get(&point.recovery_point_arn)
                 .and_then(|arn| by_arn.get(arn))
+                .filter(|copy| is_copy_of(copy, point))
             {
                 Some(copy) if taken.insert(&copy.recovery_point_arn) => matched(&mut result, point, copy),
                 _ => open.push(point),
@@ -111,6 +112,16 @@ pub fn compare(
         .count();
     result.extra = what.destination.len() - taken.len() - unmatched_children;
     result
+}
+
+/// Whether a point that is like another is there as much as that one: not still being made or on its
+/// way out, and not a part of what is whole at the source.
+fn is_copy_of(copy: &RecoveryPoint, point: &RecoveryPoint) -> bool {
+    match copy.status {
+        RecoveryPointStatus::Creating | RecoveryPointStatus::Deleting => false,
+        RecoveryPointStatus::Partial => point.status == RecoveryPointStatus::Partial,
+        _ => true,
+    }
 }
 
 /// What a copy has in common with its source: resource, date to the second, place in a composite.
@@ -161,7 +172,12 @@ fn by_likeness<'a>(
             let note = format!("{twins} such points, {} copies", twins - lost);
             result.ambiguous.push(reported(point, Some(note)));
         } else {
-            result.missing.push(reported(point, None));
+            let copies = candidates.get(&likeness(point)).into_iter().flatten();
+            let mut unusable = copies.filter(|copy| is_near(copy, point, 1000) && !is_copy_of(copy, point));
+            let note = unusable
+                .next()
+                .map(|copy| format!("its copy is {}", copy.status.as_str()));
+            result.missing.push(reported(point, note));
         }
     }
 }
@@ -176,15 +192,18 @@ fn take<'a>(
     let Some(copies) = candidates.get_mut(&likeness(point)) else {
         return false;
     };
-    let within = TimeDelta::milliseconds(milliseconds);
-    let near = |copy: &&RecoveryPoint| (copy.creation_date - point.creation_date).abs() <= within;
-    let Some(place) = copies.iter().position(near) else {
+    let is_match = |copy: &&RecoveryPoint| is_near(copy, point, milliseconds) && is_copy_of(copy, point);
+    let Some(place) = copies.iter().position(is_match) else {
         return false;
     };
     let copy = copies.swap_remove(place);
     taken.insert(&copy.recovery_point_arn);
     matched(result, point, copy);
     true
+}
+
+fn is_near(copy: &RecoveryPoint, point: &RecoveryPoint, milliseconds: i64) -> bool {
+    (copy.creation_date - point.creation_date).abs() <= TimeDelta::milliseconds(milliseconds)
 }
 
 fn matched(result: &mut VaultVerification, point: &RecoveryPoint, copy: &RecoveryPoint) {
@@ -228,7 +247,7 @@ fn reported(point: &RecoveryPoint, note: Option<String>) -> ReportedPoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{BackupVaultName, RecoveryPointStatus, ResourceArn};
+    use crate::domain::{BackupVaultName, ResourceArn};
     use chrono::DateTime;
 
     fn point(arn: &str, resource: &str, milliseconds: i64) -> RecoveryPoint {
@@ -277,6 +296,53 @@ mod tests {
         assert_eq!((result.matched, result.missing.len(), result.extra), (2, 1, 1));
         assert_eq!(result.ambiguous.len(), 1, "a or b, and nobody can tell which");
         assert!(!result.is_complete());
+    }
+
+    #[test]
+    fn what_is_half_there_is_missing() {
+        for (status, of, found) in [
+            (
+                RecoveryPointStatus::Partial,
+                RecoveryPointStatus::Completed,
+                false,
+            ),
+            (RecoveryPointStatus::Partial, RecoveryPointStatus::Partial, true),
+            (
+                RecoveryPointStatus::Creating,
+                RecoveryPointStatus::Completed,
+                false,
+            ),
+            (
+                RecoveryPointStatus::Deleting,
+                RecoveryPointStatus::Completed,
+                false,
+            ),
+            (RecoveryPointStatus::Expired, RecoveryPointStatus::Completed, true),
+        ] {
+            let source = RecoveryPoint {
+                status: of,
+                ..point("a", "r", 0)
+            };
+            let text = status.as_str().to_owned();
+            let copy = RecoveryPoint {
+                status,
+                ..point("1", "r", 0)
+            };
+            let result = run(std::slice::from_ref(&source), std::slice::from_ref(&copy));
+            assert_eq!(result.is_complete(), found, "{copy:?}");
+            if let Some(missing) = result.missing.first() {
+                assert_eq!(missing.note, Some(format!("its copy is {text}")));
+            }
+            let recorded =
+                HashMap::from([(source.recovery_point_arn.clone(), copy.recovery_point_arn.clone())]);
+            let what = Comparison {
+                source: &[source],
+                destination: &[copy],
+                recorded: &recorded,
+                source_vault_arn: "vault",
+            };
+            assert_eq!(compare(&what, |_| None).is_complete(), found, "{text}");
+        }
     }
 
     #[test]
