@@ -188,6 +188,32 @@ fn an_unfinished_file_is_not_overwritten_and_reset_keeps_it() {
 }
 
 #[test]
+fn reset_leaves_the_earlier_state_where_it_is_until_a_run_begins() {
+    let rig = Rig::new("--vault v1=5 --types EBS --job-seconds 0.05");
+    let key = "--dest-kms-key-arn arn:aws:kms:us-east-1:987654321098:key/1";
+    let done = rig.run(&copy(key));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let before = rig.states();
+    assert_eq!(before.len(), 1);
+    // Another simulator: there is no vault yet, and without a key none can be made.
+    let done = rig.run(&copy("--reset"));
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("--dest-kms-key-arn"), "{}", done.stderr);
+    assert_eq!(rig.states(), before, "{}", done.stderr);
+    let done = rig.run(&copy(&format!("--reset {key}")));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let after = rig.states();
+    assert_eq!(after.len(), 2, "{after:?}");
+    let name = before[0].to_string_lossy();
+    assert!(
+        after
+            .iter()
+            .any(|path| *path.to_string_lossy() == *format!("{name}.bak")),
+        "{after:?}"
+    );
+}
+
+#[test]
 fn two_at_once_on_one_state_are_refused() {
     let rig = Rig::new("--vault v1=30 --job-seconds 0.5");
     let done = rig.run(&format!(

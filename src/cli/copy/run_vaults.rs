@@ -168,8 +168,9 @@ fn begin(vault: PreparedVault) -> Result<(Store, VaultLedger), AppError> {
         Some(lock) => lock,
         None => Store::lock(&path)?,
     };
-    if opened.set_aside {
-        let kept = location::set_aside(&path)?;
+    if let Some((earlier, its_lock)) = opened.set_aside {
+        let kept = location::set_aside(&earlier)?;
+        drop(its_lock);
         tracing::info!("the earlier state is kept as {}", kept.display());
     }
     let (source_vault, destination_vault_arn) =

@@ -17,8 +17,8 @@ pub(super) struct Opened {
     pub(super) lock: Option<StateLock>,
     /// What it holds, if the run goes on with it.
     pub(super) loaded: Option<Loaded>,
-    /// Whether a file that is there has to be put aside first.
-    pub(super) set_aside: bool,
+    /// A file that has to be put aside first, and its lock if it is another one.
+    pub(super) set_aside: Option<(PathBuf, Option<StateLock>)>,
 }
 
 fn lock(args: &CopyArgs, path: &std::path::Path) -> Result<Option<StateLock>, StateError> {
@@ -51,7 +51,7 @@ pub(super) fn choose(args: &CopyArgs, header: &RunHeader) -> Result<Opened, Stat
             path: path.clone(),
             lock,
             loaded: None,
-            set_aside: there,
+            set_aside: there.then(|| (path.clone(), None)),
         });
     }
     let directory = directory::default_directory()?;
@@ -63,29 +63,31 @@ pub(super) fn choose(args: &CopyArgs, header: &RunHeader) -> Result<Opened, Stat
         location::clear_unborn(&directory, account, vault);
     }
     let newest = location::newest(&directory, account, vault, &header.destination_vault_arn)?;
-    if let Some(newest) = newest {
-        before_new_run(args, newest)?;
-    }
+    let set_aside = match newest {
+        Some(newest) => before_new_run(args, newest)?,
+        None => None,
+    };
     let path = location::new_path(&directory, account, vault, Utc::now());
     let lock = lock(args, &path)?;
     Ok(Opened {
         path,
         lock,
         loaded: None,
-        set_aside: false,
+        set_aside,
     })
 }
 
-/// What is done about, or said of, the newest state of before when a new run is begun.
-fn before_new_run(args: &CopyArgs, newest: Newest) -> Result<(), StateError> {
+/// What is to be done about, or said of, the newest state of before when a new run is begun. It is put
+/// aside only when that run begins: one that is not confirmed must leave it for `--resume`.
+fn before_new_run(
+    args: &CopyArgs,
+    newest: Newest,
+) -> Result<Option<(PathBuf, Option<StateLock>)>, StateError> {
     let Newest { path, heading } = newest;
     if args.reset && !args.dry_run {
         // Whoever still writes it must not lose it under its hands.
         let lock = Store::lock(&path)?;
-        let kept = location::set_aside(&path)?;
-        drop(lock);
-        tracing::info!("the earlier state is kept as {}", kept.display());
-        return Ok(());
+        return Ok(Some((path, Some(lock))));
     }
     match heading {
         Ok((_, true)) => {}
@@ -99,7 +101,7 @@ fn before_new_run(args: &CopyArgs, newest: Newest) -> Result<(), StateError> {
              already is found in the destination"
         ),
     }
-    Ok(())
+    Ok(None)
 }
 
 fn resume(args: &CopyArgs, header: &RunHeader) -> Result<Opened, StateError> {
@@ -150,7 +152,7 @@ fn resume(args: &CopyArgs, header: &RunHeader) -> Result<Opened, StateError> {
         path,
         lock,
         loaded: Some(loaded),
-        set_aside: false,
+        set_aside: None,
     })
 }
 
