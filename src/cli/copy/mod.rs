@@ -95,6 +95,18 @@ fn check(args: &CopyArgs) -> Result<(), AppError> {
     Ok(())
 }
 
+/// AWS writes its types in its own way, and a limit of a type that is not there limits nothing.
+fn warn_of_limits(args: &CopyArgs, vaults: &[PreparedVault]) {
+    for (name, _) in &args.limit {
+        let is_there = |vault: &PreparedVault| vault.items().iter().any(|i| *i.resource_type == **name);
+        if !vaults.iter().any(is_there) {
+            tracing::warn!(
+                "--limit {name}: no recovery point is of this type, so that nothing is limited by it"
+            );
+        }
+    }
+}
+
 /// What `work` answers, unless a reason to stop comes first: nothing has been started yet.
 async fn unless_stopped<T>(stop: &StopSource, work: impl Future<Output = T>) -> Result<T, AppError> {
     let mut stopped = stop.subscribe();
@@ -134,6 +146,7 @@ impl CopyCommand {
         };
         let (clients, vaults) = Box::pin(unless_stopped(stop, Box::pin(prepare))).await??;
         selection.report_unmatched();
+        warn_of_limits(args, &vaults);
         let plan: Vec<PlannedVault> = vaults.iter().map(PreparedVault::planned).collect();
         if args.dry_run {
             let format = args.output.unwrap_or(OutputFormat::Table);
