@@ -9,6 +9,7 @@
     clippy::string_slice,
     clippy::print_stdout,
     clippy::expect_used,
+    clippy::unwrap_in_result,
     reason = "a test may fail"
 )]
 #![cfg(debug_assertions)]

@@ -8,6 +8,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::print_stdout,
+    clippy::unwrap_in_result,
     reason = "a test may fail, and says what it measured"
 )]
 

@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
+    clippy::unwrap_in_result,
     reason = "a test may fail"
 )]
 

@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::string_slice,
+    clippy::unwrap_in_result,
     reason = "a test may fail"
 )]
 

@@ -11,6 +11,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
+    clippy::unwrap_in_result,
     reason = "a test may fail, and says what it did"
 )]
 

@@ -6,6 +6,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unwrap_in_result,
     reason = "a test may fail"
 )]
 
@@ -125,7 +127,7 @@ fn assert_stopped(rig: &Rig, done: &Done, cause: &str, points: u64) {
     // The four before the one that stops the run have each made room for one more.
     let starts = done.calls("StartCopyJob");
     assert!(
-        starts >= FIRST && starts < IN_FLIGHT + FIRST,
+        (FIRST..IN_FLIGHT + FIRST).contains(&starts),
         "{cause}: {starts} starts\n{stderr}"
     );
     assert_eq!(summary["exit_code"], 1);

@@ -127,7 +127,7 @@ impl ProgressReporter {
         match reason {
             StopReason::InterruptedAgain => tracing::warn!("{why} again: leaving at once"),
             StopReason::Interrupted => {
-                tracing::warn!("{why}: stopping gracefully; {jobs}. A second signal leaves at once")
+                tracing::warn!("{why}: stopping gracefully; {jobs}. A second signal leaves at once");
             }
             _ => tracing::warn!("{why}: stopping gracefully; {jobs}"),
         }
@@ -297,8 +297,8 @@ fn under_way(stats: &RunStats) -> String {
     match stats.unanswered {
         0 => jobs,
         n => {
-            let starts = number(n, "1 start is", "starts are");
-            format!("{jobs}, and {starts} not answered yet")
+            let unanswered = number(n, "1 start is", "starts are");
+            format!("{jobs}, and {unanswered} not answered yet")
         }
     }
 }
