@@ -188,6 +188,21 @@ fn an_unfinished_file_is_not_overwritten_and_reset_keeps_it() {
     done.assert_copied_once(60);
 }
 
+/// Neither sees the other's jobs in AWS's lists; the tokens are all that keeps them apart.
+#[test]
+fn two_machines_with_states_of_their_own_copy_nothing_twice_though_starts_are_throttled() {
+    let rig = Rig::new(
+        "--vault v1=60 --job-seconds 0.3-0.6 --list-lag 60 --fault Throttling:StartCopyJob=0.4 --random-seed 5",
+    );
+    let done = rig.run(&format!(
+        "{} & other=$!; {}; code=$?; wait $other; echo $code $?",
+        copy("--state-file a.json"),
+        copy("--state-file b.json"),
+    ));
+    assert_eq!(done.stdout, "0 0\n", "{}", done.stderr);
+    done.assert_copied_once(60);
+}
+
 #[test]
 fn reset_leaves_the_earlier_state_where_it_is_until_a_run_begins() {
     let rig = Rig::new("--vault v1=5 --types EBS --job-seconds 0.05");
