@@ -74,24 +74,42 @@ pub struct Decoded {
 /// no crash, and nothing after it can be trusted.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, BadLine> {
     let mut decoded = Decoded::default();
-    let mut rest = bytes;
+    decoded.torn_bytes = each_line(bytes, |line, offset| {
+        decoded.lines.push(line);
+        decoded.offsets.push(offset);
+        Ok(())
+    })?;
+    decoded.good_bytes = bytes.len() - decoded.torn_bytes;
+    Ok(decoded)
+}
+
+/// Hands on each line and its offset, one by one: the journal of a long run has millions, which need
+/// not be held all at once. Answers the length of a torn last line.
+///
+/// # Errors
+/// As [`decode`], and where `take` refuses a line.
+pub(super) fn each_line(
+    bytes: &[u8],
+    mut take: impl FnMut(JournalLine, usize) -> Result<(), String>,
+) -> Result<usize, BadLine> {
+    let (mut rest, mut offset, mut number, mut before) = (bytes, 0, 0, None);
     while let Some(end) = rest.iter().position(|b| *b == b'\n') {
         let (text, after) = rest.split_at(end);
-        let before = decoded.lines.last().map(|line: &JournalLine| line.sequence);
-        let line = decode_line(text)
-            .and_then(|line| follows(before, line))
-            .map_err(|problem| BadLine {
-                line: decoded.lines.len() + 1,
-                offset: decoded.good_bytes,
-                problem,
-            })?;
-        decoded.lines.push(line);
-        decoded.offsets.push(decoded.good_bytes);
-        decoded.good_bytes += end + 1;
+        number += 1;
+        let line = decode_line(text).and_then(|line| follows(before, line));
+        let taken = line.and_then(|line| {
+            before = Some(line.sequence);
+            take(line, offset)
+        });
+        taken.map_err(|problem| BadLine {
+            line: number,
+            offset,
+            problem,
+        })?;
+        offset += end + 1;
         rest = after.get(1..).unwrap_or_default();
     }
-    decoded.torn_bytes = rest.len();
-    Ok(decoded)
+    Ok(rest.len())
 }
 
 fn follows(before: Option<u64>, line: JournalLine) -> Result<JournalLine, String> {

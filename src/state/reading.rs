@@ -11,7 +11,7 @@ use super::error::StateError;
 use super::files::{self, Open};
 use super::format::{FORMAT, Item, RunHeader, VERSION};
 use super::items::Items;
-use super::journal::{self, Decoded};
+use super::journal::{self, JournalLine};
 use super::store::journal_path;
 
 #[derive(Deserialize)]
@@ -101,8 +101,11 @@ pub fn load(path: &Path) -> Result<Loaded, StateError> {
 /// As [`load`].
 pub(super) fn heading(path: &Path) -> Result<(RunHeader, bool), StateError> {
     let heading: Heading = parse(path, &read(path)?)?;
-    let journal = read_journal(&journal_path(path), heading.sequence)?;
-    let newest = journal.lines.last().map_or(0, |line| line.sequence);
+    let mut newest = 0;
+    read_journal(&journal_path(path), heading.sequence, |line| {
+        newest = line.sequence;
+        Ok(())
+    })?;
     Ok((heading.header, heading.finished && newest <= heading.sequence))
 }
 
@@ -157,57 +160,54 @@ fn check(path: &Path, document: &impl Marked, text: &[u8]) -> Result<(), StateEr
     Ok(())
 }
 
-/// The journal of a document that ends with line `sequence`. A journal that is not there is empty.
-fn read_journal(path: &Path, sequence: u64) -> Result<Decoded, StateError> {
+/// Reads the journal of a document that ends with line `sequence`, line by line, and answers the
+/// length of a torn last one. A journal that is not there is empty.
+fn read_journal(
+    path: &Path,
+    sequence: u64,
+    mut take: impl FnMut(JournalLine) -> Result<(), String>,
+) -> Result<usize, StateError> {
     let bytes = match read(path) {
         Ok(bytes) => bytes,
         Err(StateError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
-    let decoded = journal::decode(&bytes).map_err(|bad| StateError::DamagedJournal {
+    let read = journal::each_line(&bytes, |line, offset| {
+        if offset == 0 && line.sequence > sequence.saturating_add(1) {
+            return Err(format!(
+                "its number is {}, and the state file ends with {sequence}: lines are missing, or the two do not \
+                 belong together",
+                line.sequence
+            ));
+        }
+        take(line)
+    });
+    read.map_err(|bad| StateError::DamagedJournal {
         path: path.to_owned(),
         line: bad.line,
         offset: bad.offset,
         problem: bad.problem,
-    })?;
-    match decoded.lines.first() {
-        Some(first) if first.sequence > sequence.saturating_add(1) => Err(StateError::DamagedJournal {
-            path: path.to_owned(),
-            line: 1,
-            offset: 0,
-            problem: format!(
-                "its number is {}, and the state file ends with {sequence}: lines are missing, or the two do not \
-                 belong together",
-                first.sequence
-            ),
-        }),
-        _ => Ok(decoded),
-    }
+    })
 }
 
 fn replay(path: &Path, loaded: &mut Loaded) -> Result<(), StateError> {
     let folded_in = loaded.sequence;
-    let decoded = read_journal(path, folded_in)?;
-    let numbered = decoded.lines.into_iter().zip(decoded.offsets).enumerate();
-    // Lines up to the document's sequence are in it already: the program died between the two.
-    for (index, (line, offset)) in numbered.filter(|(_, (line, _))| line.sequence > folded_in) {
-        loaded
-            .items
-            .apply(&line.record)
-            .map_err(|problem| StateError::DamagedJournal {
-                path: path.to_owned(),
-                line: index + 1,
-                offset,
-                problem: problem.to_string(),
-            })?;
-        loaded.finished = false;
-        loaded.sequence = line.sequence;
-    }
-    if decoded.torn_bytes > 0 {
+    let torn_bytes = read_journal(path, folded_in, |line| {
+        // Lines up to the document's sequence are in it already: the program died between the two.
+        if line.sequence > folded_in {
+            loaded
+                .items
+                .apply(&line.record)
+                .map_err(|problem| problem.to_string())?;
+            loaded.finished = false;
+            loaded.sequence = line.sequence;
+        }
+        Ok(())
+    })?;
+    if torn_bytes > 0 {
         loaded.notes.push(format!(
-            "the last line of {} was cut off by a crash: {} bytes were dropped",
+            "the last line of {} was cut off by a crash: {torn_bytes} bytes were dropped",
             path.display(),
-            decoded.torn_bytes
         ));
     }
     Ok(())
