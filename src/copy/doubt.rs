@@ -33,6 +33,18 @@ pub(super) struct Doubt {
     since: DateTime<Utc>,
     /// AWS's refusal of a later send: final, unless the earlier one turns out to have been taken.
     refusal: Option<ApiError>,
+    /// The job that AWS answered, of which it is not known yet what became of it.
+    unseen: Option<StartedCopyJob>,
+}
+
+impl Doubt {
+    fn new(since: DateTime<Utc>) -> Self {
+        Self {
+            since,
+            refusal: None,
+            unseen: None,
+        }
+    }
 }
 
 impl Engine<'_> {
@@ -49,9 +61,15 @@ impl Engine<'_> {
         self.doubt_until(id, now.date, now.elapsed + self.policy.list_grace);
     }
 
-    /// An earlier process may have sent the start at `since`.
-    pub(super) fn doubt_restored(&mut self, id: ItemId, since: DateTime<Utc>, now: Moment) {
-        let passed = (now.date - since).to_std().unwrap_or_default();
+    /// An earlier process may have sent the start, first at `since` and last at `sent`.
+    pub(super) fn doubt_restored(
+        &mut self,
+        id: ItemId,
+        since: DateTime<Utc>,
+        sent: DateTime<Utc>,
+        now: Moment,
+    ) {
+        let passed = (now.date - sent).to_std().unwrap_or_default();
         let wait = self.policy.list_grace.saturating_sub(passed);
         self.doubt_until(id, since, now.elapsed + wait);
     }
@@ -61,8 +79,16 @@ impl Engine<'_> {
         self.doubt_until(id, now.date, now.elapsed);
     }
 
+    /// What became of the job that AWS answered a start with cannot be seen for now. It alone is looked
+    /// at again: it may be this attempt's own, which no list shows yet.
+    pub(super) fn doubt_unseen(&mut self, id: ItemId, job: StartedCopyJob, error: &ApiError, now: Moment) {
+        let doubt = self.doubts.entry(id).or_insert(Doubt::new(now.date));
+        doubt.unseen = Some(job);
+        self.look_again(id, error, now);
+    }
+
     fn doubt_until(&mut self, id: ItemId, since: DateTime<Utc>, at: Duration) {
-        self.doubts.entry(id).or_insert(Doubt { since, refusal: None });
+        self.doubts.entry(id).or_insert(Doubt::new(since));
         self.doubts_due.push(Reverse((at, id)));
     }
 
@@ -77,7 +103,12 @@ impl Engine<'_> {
                 break;
             }
             self.doubts_due.pop();
-            if let Some(arn) = self.arn(id) {
+            let unseen = self.doubts.get(&id).and_then(|doubt| doubt.unseen.clone());
+            if let Some(job) = unseen {
+                let origin = Origin::Answer;
+                self.call(id, CallKind::Examine(Candidate { job, origin }));
+                looks += 1;
+            } else if let Some(arn) = self.arn(id) {
                 self.repeated_calls += 1;
                 self.call(id, CallKind::Look(arn));
                 looks += 1;

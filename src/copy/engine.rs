@@ -147,15 +147,16 @@ impl<'a> Engine<'a> {
             };
             let began = ledger.created_at;
             let mut pending: Vec<(DateTime<Utc>, u32)> = Vec::new();
-            let mut doubtful: Vec<(ItemId, DateTime<Utc>)> = Vec::new();
+            let mut doubtful: Vec<(ItemId, DateTime<Utc>, DateTime<Utc>)> = Vec::new();
             for (index, item) in (0u32..).zip(ledger.items.iter()) {
                 let id = ItemId { vault, index };
                 let (resource, kind) = (item.resource_arn.as_str(), &item.resource_type);
                 match &item.state {
                     ItemState::Pending => pending.push((item.creation_date, index)),
-                    ItemState::Starting { since, .. } => {
+                    ItemState::Starting { since, sent, .. } => {
                         self.scheduler.add_in_flight(id, resource, kind);
-                        doubtful.push((id, since.unwrap_or(began)));
+                        let since = since.unwrap_or(began);
+                        doubtful.push((id, since, sent.unwrap_or(since)));
                     }
                     ItemState::InFlight { copy_job_id, since } => {
                         self.scheduler.add_in_flight(id, resource, kind);
@@ -173,8 +174,8 @@ impl<'a> Engine<'a> {
                         .add_pending(id, item.resource_arn.as_str(), &item.resource_type);
                 }
             }
-            for (id, since) in doubtful {
-                self.doubt_restored(id, since, now);
+            for (id, since, sent) in doubtful {
+                self.doubt_restored(id, since, sent, now);
             }
         }
     }
@@ -185,6 +186,9 @@ impl<'a> Engine<'a> {
         if self.stop.is_some() {
             return;
         }
+        // Answers that were just taken in may have made calls necessary, which are yet to be sent.
+        let queued = self.effects.iter().filter(|e| matches!(e, Effect::Call(_)));
+        let free_calls = free_calls.saturating_sub(queued.count());
         let looks = self.look_into_doubts(now, free_calls);
         if may_start {
             self.start_some(now, free_calls - looks);

@@ -63,7 +63,8 @@ impl Engine<'_> {
 
     /// AWS answered with a job that was there before. If that one failed, or its copy is not to count
     /// because another is wanted, the token was used before this state knew of it, and the next
-    /// attempt has a token of its own.
+    /// attempt has a token of its own. What became of it has to be known: taken over unseen, an old
+    /// failure would be this attempt's.
     fn answer_examined(
         &mut self,
         id: ItemId,
@@ -71,6 +72,18 @@ impl Engine<'_> {
         job: Result<CopyJob, ApiError>,
         now: Moment,
     ) {
+        if let Err(error) = &job
+            && matches!(
+                error.class,
+                ErrorClass::Transient
+                    | ErrorClass::Throttling
+                    | ErrorClass::Credentials
+                    | ErrorClass::Cancelled
+            )
+        {
+            self.doubt_unseen(id, started, error, now);
+            return;
+        }
         let is_used = |job: &CopyJob| match job.state {
             CopyJobState::Failed => true,
             CopyJobState::Completed => {
@@ -92,14 +105,6 @@ impl Engine<'_> {
             self.fail(id, "TokenUsed".to_owned(), message, FailureCause::Other, now);
         } else {
             // It is this token's job: the ledger has to know, or the token would be used again.
-            if let Some(recovery_point_arn) = self.arn(id) {
-                let record = JournalRecord::Started {
-                    recovery_point_arn,
-                    copy_job_id: started.copy_job_id,
-                    at: created.unwrap_or(now.date),
-                };
-                self.record(id.vault, record);
-            }
             self.requeue(id, "AWS answered with an earlier job", now.elapsed);
         }
     }

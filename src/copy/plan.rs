@@ -224,7 +224,7 @@ pub fn settle_loaded(items: &Items, destination: &Destination, source_vault_arn:
     let is_forgotten = |item: &&Item| {
         let since = match &item.state {
             ItemState::InFlight { since, .. } => Some(*since),
-            ItemState::Starting { since, .. } => *since,
+            ItemState::Starting { since, sent, .. } => sent.or(*since),
             _ => None,
         };
         since.is_some_and(|since| since < now - LONG_AGO) && !listed.contains(&item.recovery_point_arn)

@@ -105,6 +105,7 @@ fn starting(since: DateTime<Utc>) -> ItemState {
             1,
         ),
         since: Some(since),
+        sent: Some(since),
     }
 }
 

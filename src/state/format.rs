@@ -65,6 +65,9 @@ pub enum ItemState {
         /// When it was first sent, or would have been; absent if not known.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         since: Option<DateTime<Utc>>,
+        /// The same of the last time.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        sent: Option<DateTime<Utc>>,
     },
     /// AWS has accepted a copy job.
     InFlight {

@@ -139,12 +139,13 @@ fn transition(item: &Item, record: &JournalRecord) -> Option<(ItemState, u32)> {
             S::Starting {
                 idempotency_token: idempotency_token.clone(),
                 since: *at,
+                sent: *at,
             },
             *attempt,
         )),
-        // The same attempt is sent again: what counts from now on is when.
+        // The same attempt is sent again: it is as old as before, and its job may be new.
         (
-            S::Starting { .. } | S::InFlight { .. },
+            state @ (S::Starting { .. } | S::InFlight { .. }),
             R::StartIntended {
                 attempt,
                 idempotency_token,
@@ -154,7 +155,12 @@ fn transition(item: &Item, record: &JournalRecord) -> Option<(ItemState, u32)> {
         ) if *attempt == same => Some((
             S::Starting {
                 idempotency_token: idempotency_token.clone(),
-                since: *at,
+                since: match state {
+                    S::Starting { since, .. } => *since,
+                    S::InFlight { since, .. } => Some(*since),
+                    _ => None,
+                },
+                sent: *at,
             },
             same,
         )),

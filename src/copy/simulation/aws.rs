@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rand::Rng as _;
 
 use super::scenario::Scenario;
 use crate::aws::{ApiError, ErrorClass, StartCopyJob, StartedCopyJob};
+use crate::copy::engine::Engine;
 use crate::domain::{BackupVaultArn, CopyJob, CopyJobId, CopyJobState, IdempotencyToken, RecoveryPointArn};
 
 /// A copy job.
@@ -23,6 +24,8 @@ struct Job {
     message: Option<&'static str>,
     listed: bool,
     known: bool,
+    /// How long before the run it was made and ended, if it was.
+    age: Option<TimeDelta>,
 }
 
 /// The model.
@@ -54,6 +57,60 @@ impl Aws {
         self.epoch + at
     }
 
+    fn born(&self, job: &Job) -> DateTime<Utc> {
+        self.date(job.begins) - job.age.unwrap_or_default()
+    }
+
+    fn over(&self, job: &Job) -> DateTime<Utc> {
+        self.date(job.ends) - job.age.unwrap_or_default()
+    }
+
+    /// A job of an earlier run, which ended then: a copy that has been deleted since, or a failure.
+    /// It has used up the token of the first attempt.
+    pub(super) fn add_former(
+        &mut self,
+        point: &RecoveryPointArn,
+        vault: &BackupVaultArn,
+        end: CopyJobState,
+        age: TimeDelta,
+    ) {
+        let job = Job {
+            id: CopyJobId::from_aws(&format!("job-{}", self.jobs.len())),
+            point: point.clone(),
+            vault: vault.clone(),
+            begins: Duration::ZERO,
+            ends: Duration::ZERO,
+            message: (end != CopyJobState::Completed).then_some("a failure of an earlier run"),
+            end,
+            listed: true,
+            known: true,
+            age: Some(age),
+        };
+        let token = IdempotencyToken::for_attempt(point, vault, 1);
+        self.tokens.insert(token, self.jobs.len());
+        self.jobs.push(job);
+    }
+
+    /// The jobs that the engine awaits and that lists show as ended by now, less those that had ended
+    /// before it awaited them.
+    pub(super) fn visible(
+        &self,
+        engine: &Engine<'_>,
+        began: Duration,
+        at: Duration,
+        scenario: &Scenario,
+    ) -> Vec<CopyJobId> {
+        let awaited = |job: &Job| {
+            let watched = engine.in_flight.get(&job.id);
+            watched.is_some_and(|(_, since)| job.ends >= began + *since)
+        };
+        let jobs = self.list(at, scenario, awaited);
+        jobs.into_iter()
+            .filter(|job| job.completion_date.is_some())
+            .map(|job| job.copy_job_id)
+            .collect()
+    }
+
     /// Carries a start out.
     pub(super) fn start(
         &mut self,
@@ -80,7 +137,9 @@ impl Aws {
             return Err(error(ErrorClass::Quota, false));
         }
         let of_point = |job: &&Job| {
-            job.point == request.recovery_point_arn && job.vault == request.destination_vault_arn
+            job.point == request.recovery_point_arn
+                && job.vault == request.destination_vault_arn
+                && job.age.is_none()
         };
         for other in self.jobs.iter().filter(of_point) {
             if other.ends > at || other.end == CopyJobState::Completed {
@@ -114,6 +173,7 @@ impl Aws {
             message,
             listed: !scenario.chance(scenario.unlisted),
             known: !scenario.chance(scenario.forgotten),
+            age: None,
         };
         let answer = self.answer(&job);
         self.tokens
@@ -125,7 +185,7 @@ impl Aws {
     fn answer(&self, job: &Job) -> StartedCopyJob {
         StartedCopyJob {
             copy_job_id: job.id.clone(),
-            creation_date: Some(self.date(job.begins)),
+            creation_date: Some(self.born(job)),
         }
     }
 
@@ -145,8 +205,8 @@ impl Aws {
             },
             status_message: job.message.filter(|_| over).map(str::to_owned),
             message_category: None,
-            creation_date: Some(self.date(job.begins)),
-            completion_date: over.then(|| self.date(job.ends)),
+            creation_date: Some(self.born(job)),
+            completion_date: over.then(|| self.over(job)),
             backup_size_bytes: None,
             destination_lifecycle: None,
         }
@@ -182,9 +242,7 @@ impl Aws {
         at: Duration,
         scenario: &Scenario,
     ) -> Vec<CopyJob> {
-        let mut jobs = self.list(at, scenario, |job| {
-            job.vault == *vault && self.date(job.ends) > since
-        });
+        let mut jobs = self.list(at, scenario, |job| job.vault == *vault && self.over(job) > since);
         jobs.retain(|job| job.completion_date.is_some());
         jobs
     }
@@ -201,7 +259,7 @@ impl Aws {
         let jobs = self
             .jobs
             .iter()
-            .filter(|job| job.point == *point && job.vault == *vault);
+            .filter(|job| job.point == *point && job.vault == *vault && job.age.is_none());
         jobs.map(|job| job.end.clone()).collect()
     }
 }

@@ -1,6 +1,11 @@
-//! The end of a life: what the ledgers say must be what AWS did.
+//! The end of a life: what the ledgers say must be what AWS did. And the end of a process: what it
+//! tells must be what it did.
+
+use std::time::Duration;
 
 use super::life::{Life, vault_arn};
+use super::watch::{Watch, is_busy, items};
+use crate::copy::engine::Engine;
 use crate::domain::CopyJobState;
 use crate::state::ItemState;
 
@@ -49,5 +54,50 @@ impl Life {
                 }
             }
         }
+    }
+}
+
+impl Watch {
+    /// The process ends in order: its numbers are those of what it did.
+    pub(super) fn process_ends(&mut self, engine: &Engine<'_>, now: Duration) {
+        let stats = engine.stats();
+        let count = |wanted: &dyn Fn(&ItemState) -> bool| {
+            items(engine).filter(|(_, item)| wanted(&item.state)).count()
+        };
+        let failed = |state: &ItemState| matches!(state, ItemState::Failed { .. });
+        for (what, told, found) in [
+            ("points", stats.total, count(&|_| true)),
+            (
+                "completed",
+                stats.completed,
+                count(&|s| matches!(s, ItemState::Completed { .. })),
+            ),
+            ("failed", stats.failed, count(&failed)),
+            ("pending", stats.pending, count(&|s| *s == ItemState::Pending)),
+            (
+                "in progress",
+                stats.in_progress,
+                items(engine).filter(|(_, item)| is_busy(item)).count(),
+            ),
+            (
+                "completed by this process",
+                stats.completed_this_run,
+                self.completed,
+            ),
+            ("failures", engine.failures().len(), count(&failed)),
+            (
+                "waiting",
+                engine.scheduler.pending(),
+                count(&|s| *s == ItemState::Pending),
+            ),
+        ] {
+            self.must(told == found, || {
+                format!("{now:?}: {what}: {told} are told of and {found} found")
+            });
+        }
+        let (told, made) = (engine.repeated_calls, self.settling_calls);
+        self.must(told == made, || {
+            format!("{now:?}: {told} repeated calls are told of and {made} were made")
+        });
     }
 }

@@ -11,18 +11,18 @@ use rand::Rng as _;
 use super::aws::Aws;
 use super::disk::Disk;
 use super::scenario::Scenario;
+use super::watch::Watch;
 use crate::copy::call::{Answer, Call};
-use crate::copy::engine::{Effect, Engine, Moment};
-use crate::copy::event::StopReason;
+use crate::copy::engine::Moment;
 use crate::copy::poller::Seen;
-use crate::copy::run::VaultLedger;
-use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPointArn, ResourceArn};
-use crate::state::{Item, ItemState, JournalRecord};
+use crate::domain::{BackupVaultArn, BackupVaultName, CopyJobState, RecoveryPointArn, ResourceArn};
+use crate::state::{Item, ItemState};
 
 /// Time by which every life has to be over, after its faults are.
-const LIMIT: Duration = Duration::from_hours(48);
+pub(super) const LIMIT: Duration = Duration::from_hours(48);
 /// Most processes of one life.
 const MOST_PROCESSES: u32 = 400;
+
 /// What happened in all, so that a quiet campaign is noticed.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Totals {
@@ -76,7 +76,7 @@ pub(super) enum Event {
 
 /// How a process ended.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Died,
     Stopped,
     Done,
@@ -89,6 +89,8 @@ pub(super) struct Life {
     pub(super) aws: Aws,
     pub(super) disks: Vec<Disk>,
     pub(super) now: Duration,
+    /// When the process began.
+    pub(super) began: Duration,
     epoch: DateTime<Utc>,
     events: BinaryHeap<Reverse<(Duration, u64)>>,
     by_number: BTreeMap<u64, Event>,
@@ -96,10 +98,11 @@ pub(super) struct Life {
     pub(super) process: u32,
     pub(super) log: String,
     pub(super) violations: Vec<String>,
+    pub(super) watch: Watch,
     pub(super) totals: Totals,
 }
 
-fn vault_name(vault: u16) -> BackupVaultName {
+pub(super) fn vault_name(vault: u16) -> BackupVaultName {
     BackupVaultName::from_aws(&format!("v{vault}"))
 }
 
@@ -109,15 +112,37 @@ pub(super) fn vault_arn(vault: u16) -> BackupVaultArn {
     ))
 }
 
+/// Gives a point a job of an earlier run, or none; answers how many of its attempts are known of.
+fn former_job(aws: &mut Aws, scenario: &mut Scenario, point: &RecoveryPointArn, vault: u16) -> u32 {
+    if !scenario.chance(scenario.former) {
+        return 0;
+    }
+    let age = scenario.former_age + TimeDelta::seconds(scenario.rng.random_range(0..=1_000_000));
+    let copied = scenario.rng.random_bool(0.5);
+    let end = if copied {
+        CopyJobState::Completed
+    } else {
+        CopyJobState::Failed
+    };
+    aws.add_former(point, &vault_arn(vault), end, age);
+    // Where the list of jobs could not be read, a failure is met only by the answer to its token.
+    u32::from(copied || scenario.rng.random_bool(0.7))
+}
+
 impl Life {
-    pub(super) fn new(scenario: Scenario) -> Self {
+    pub(super) fn new(mut scenario: Scenario) -> Self {
         let epoch = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
         let item = |vault: u16, n: u32| Item {
             recovery_point_arn: RecoveryPointArn::from_aws(&format!(
                 "arn:aws:backup:us-east-1:1:recovery-point:{vault}-{n}"
             )),
             resource_arn: ResourceArn::from_aws(&format!("r{vault}-{}", n % scenario.resources)),
-            resource_type: "EFS".into(),
+            resource_type: if (n % scenario.resources).is_multiple_of(2) {
+                "EFS"
+            } else {
+                "EBS"
+            }
+            .into(),
             creation_date: epoch - TimeDelta::days(i64::from(n)),
             backup_size_bytes: Some(1),
             lifecycle: None,
@@ -126,12 +151,23 @@ impl Life {
         };
         let created = epoch + scenario.skew;
         let disks = (0..scenario.vaults)
-            .map(|vault| Disk::new((0..scenario.points).map(|n| item(vault, n)).collect(), created))
+            .map(|vault| (vault, (0..scenario.points).map(|n| item(vault, n)).collect()))
+            .collect::<Vec<(u16, Vec<Item>)>>();
+        let mut aws = Aws::new(epoch);
+        let disks = disks
+            .into_iter()
+            .map(|(vault, mut items)| {
+                for item in &mut items {
+                    item.attempt = former_job(&mut aws, &mut scenario, &item.recovery_point_arn, vault);
+                }
+                Disk::new(items, created)
+            })
             .collect();
         Self {
-            aws: Aws::new(epoch),
+            aws,
             disks,
             now: Duration::ZERO,
+            began: Duration::ZERO,
             epoch,
             events: BinaryHeap::new(),
             by_number: BTreeMap::new(),
@@ -139,6 +175,7 @@ impl Life {
             process: 0,
             log: String::new(),
             violations: Vec::new(),
+            watch: Watch::default(),
             totals: Totals::default(),
             scenario,
         }
@@ -172,6 +209,7 @@ impl Life {
         self.judge();
         self.totals.starts = self.aws.starts;
         self.violations.append(&mut self.aws.violations);
+        self.violations.append(&mut self.watch.violations);
         self
     }
 
@@ -217,165 +255,16 @@ impl Life {
         self.now = until;
     }
 
-    fn run_process(&mut self) -> Result<End, String> {
-        let mut ledgers = Vec::new();
-        for vault in 0..self.scenario.vaults {
-            let dies = self.dies();
-            let Some(disk) = self.disks.get_mut(usize::from(vault)) else {
-                continue;
-            };
-            let ledger = VaultLedger {
-                source_vault: vault_name(vault),
-                destination_vault_arn: vault_arn(vault),
-                created_at: disk.created_at(),
-                items: disk.load()?,
-            };
-            disk.begin(&ledger, dies);
-            if dies {
-                return Ok(End::Died);
-            }
-            ledgers.push(ledger);
-        }
-        let end = self.run_engine(&mut ledgers)?;
-        if end == End::Died {
-            return Ok(end);
-        }
-        for (vault, ledger) in ledgers.iter().enumerate() {
-            let dies = self.dies();
-            if let Some(disk) = self.disks.get_mut(vault) {
-                disk.fold(&ledger.items, dies);
-            }
-            if dies {
-                return Ok(End::Died);
-            }
-        }
-        Ok(end)
-    }
-
-    fn run_engine(&mut self, ledgers: &mut [VaultLedger]) -> Result<End, String> {
-        let began = self.now;
-        let process = self.process;
-        let mut engine = Engine::new(self.scenario.policy.clone(), ledgers);
-        engine.restore(self.moment(began));
-        let (mut calls, mut polling) = (0_usize, false);
-        let interval = self.scenario.policy.poll_interval;
-        self.at(self.now + interval, Event::PollTimer { process });
-        loop {
-            let free = self.scenario.policy.workers.saturating_sub(calls);
-            let moment = self.moment(began);
-            engine.act(moment, free, true);
-            let Some(sent) = self.perform(&mut engine)? else {
-                return Ok(End::Died);
-            };
-            calls += sent;
-            if engine.stop().is_some() {
-                return Ok(End::Stopped);
-            }
-            if calls == 0 && engine.is_done() {
-                return Ok(End::Done);
-            }
-            if self.now > self.scenario.faults_until + LIMIT {
-                return Err(format!("not over at {:?}: {:?}", self.now, engine.stats()));
-            }
-            if free > sent
-                && let Some(at) = engine.next_call(self.moment(began))
-            {
-                let at = (began + at).max(self.now + Duration::from_millis(1));
-                self.at(at, Event::Wake);
-            }
-            let Some(event) = self.next_event() else {
-                return Err(format!("nothing will ever happen: {:?}", engine.stats()));
-            };
-            let moment = self.moment(began);
-            match event {
-                Event::Delivered {
-                    process,
-                    call,
-                    answered,
-                } => self.deliver(process, call, answered),
-                Event::Answered { process: to, answer } if to == process => {
-                    self.note(&format!("answer {answer:?}"));
-                    calls -= 1;
-                    engine.answered(answer, moment);
-                    if self.dies() {
-                        return Ok(End::Died);
-                    }
-                    if self.faulty(self.scenario.signal) {
-                        engine.raise(StopReason::Interrupted);
-                    }
-                }
-                Event::Polled { process: to, seen } if to == process => {
-                    self.note(&format!("poll {seen:?}"));
-                    polling = engine.poll_ended(seen, moment);
-                    if polling {
-                        let poll = engine.next_poll(moment);
-                        self.poll(&poll);
-                    }
-                }
-                Event::PollTimer { process: of } if of == process => {
-                    self.at(self.now + interval, Event::PollTimer { process });
-                    if !polling && !engine.in_flight.is_empty() {
-                        polling = true;
-                        let poll = engine.next_poll(moment);
-                        self.poll(&poll);
-                    }
-                }
-                Event::Answered { .. } | Event::Polled { .. } | Event::PollTimer { .. } | Event::Wake => {}
-            }
-        }
-    }
-
-    fn moment(&self, began: Duration) -> Moment {
+    pub(super) fn moment(&self, began: Duration) -> Moment {
         Moment {
             elapsed: self.now.saturating_sub(began),
             date: self.epoch + self.now + self.scenario.skew,
         }
     }
 
-    fn next_event(&mut self) -> Option<Event> {
+    pub(super) fn next_event(&mut self) -> Option<Event> {
         let Reverse((at, number)) = self.events.pop()?;
         self.now = self.now.max(at);
         self.by_number.remove(&number)
-    }
-
-    /// As the driver does: everything is journalled, then calls are sent. Answers how many were;
-    /// `None` if the process died.
-    fn perform(&mut self, engine: &mut Engine<'_>) -> Result<Option<usize>, String> {
-        let mut sent = 0;
-        loop {
-            let effects = engine.take_effects();
-            if effects.is_empty() {
-                return Ok(Some(sent));
-            }
-            let mut records: BTreeMap<u16, Vec<JournalRecord>> = BTreeMap::new();
-            let mut calls = Vec::new();
-            for effect in effects {
-                match effect {
-                    Effect::Journal { vault, record } => records.entry(vault).or_default().push(record),
-                    Effect::Call(call) => calls.push(call),
-                    Effect::Emit(kind) => self.note(&format!("{kind:?}")),
-                }
-            }
-            for (vault, records) in records {
-                let share = self.dies().then(|| self.scenario.rng.random_range(0.0..=1.0));
-                let Some(disk) = self.disks.get_mut(usize::from(vault)) else {
-                    continue;
-                };
-                disk.append(&records, share)?;
-                if share.is_some() {
-                    self.totals.torn += 1;
-                    self.note("died while writing");
-                    return Ok(None);
-                }
-            }
-            for call in calls {
-                if self.dies() {
-                    self.note("died while sending");
-                    return Ok(None);
-                }
-                self.send(call);
-                sent += 1;
-            }
-        }
     }
 }

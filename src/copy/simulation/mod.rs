@@ -10,8 +10,10 @@ mod decisions;
 mod disk;
 mod judge;
 mod life;
+mod process;
 mod scenario;
 mod traffic;
+mod watch;
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher as _;

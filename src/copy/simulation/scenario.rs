@@ -60,6 +60,11 @@ pub(super) struct Scenario {
     pub(super) job_partial: f64,
     /// Share of points that AWS refuses.
     pub(super) refused: f64,
+    /// Share of points that had a copy job before the run, and how old those are at the least.
+    pub(super) former: f64,
+    pub(super) former_age: TimeDelta,
+    /// How long jobs are awaited after a signal.
+    pub(super) drain: Duration,
 }
 
 impl Scenario {
@@ -79,6 +84,7 @@ impl Scenario {
         let (hung, poll_fails, crash, signal) = (share(0.2), share(0.5), share(0.12), share(0.03));
         let (credentials, job_fails, job_fails_for_now) = (share(0.02), share(0.2), share(0.3));
         let (job_partial, refused, unlisted, forgotten) = (share(0.1), share(0.1), share(0.3), share(0.1));
+        let former = share(0.5);
         let secs = Duration::from_secs;
         let replay = rng.random_bool(0.5);
         let listing_denied = replay && rng.random_bool(0.1);
@@ -102,6 +108,19 @@ impl Scenario {
             Window::fixed(size)
         };
         let shortest = rng.random_range(1..=300);
+        // Where points are copied again on purpose, AWS's clock is followed, and earlier copies may be
+        // as young as the tolerance allows; else nobody takes those of the last day for foreign ones.
+        let recopy = rng.random_bool(0.2);
+        let (most_skew, former_age) = if recopy {
+            (100, TimeDelta::minutes(15))
+        } else {
+            (900, TimeDelta::days(1) + TimeDelta::minutes(20))
+        };
+        let per_type = if rng.random_bool(0.3) {
+            HashMap::from([("EBS".to_owned(), rng.random_range(1..=2))])
+        } else {
+            HashMap::new()
+        };
         Self {
             policy: RunPolicy {
                 workers,
@@ -109,13 +128,13 @@ impl Scenario {
                 limits: Limits {
                     window,
                     per_resource: rng.random_range(1..=2),
-                    per_type: HashMap::new(),
+                    per_type,
                 },
                 iam_role_arn: "arn:aws:iam::123456789012:role/r".parse().expect("an ARN"),
                 retention: Retention::Source,
                 circuit_breaker: false,
                 list_grace: grace,
-                recopy: false,
+                recopy,
             },
             points: rng.random_range(1..=12),
             resources: rng.random_range(1..=6),
@@ -133,7 +152,7 @@ impl Scenario {
                 usize::MAX
             },
             skew: TimeDelta::seconds(if rng.random_bool(0.3) {
-                rng.random_range(-900..=900)
+                rng.random_range(-most_skew..=most_skew)
             } else {
                 0
             }),
@@ -151,6 +170,13 @@ impl Scenario {
             job_fails_for_now,
             job_partial,
             refused,
+            former,
+            former_age,
+            drain: secs(if rng.random_bool(0.5) {
+                rng.random_range(0..=1_200)
+            } else {
+                0
+            }),
             rng,
         }
     }

@@ -7,6 +7,7 @@ use super::life::{Event, Life};
 use super::scenario::TIMEOUT;
 use crate::aws::ErrorClass;
 use crate::copy::call::{Answer, AnswerKind, Call, CallKind};
+use crate::copy::engine::Engine;
 use crate::copy::poller::{Poll, Seen};
 
 impl Life {
@@ -109,7 +110,7 @@ impl Life {
         }
     }
 
-    pub(super) fn poll(&mut self, poll: &Poll) {
+    pub(super) fn poll(&mut self, engine: &Engine<'_>, poll: &Poll) {
         let process = self.process;
         let back = self.now + self.scenario.millis(3_000);
         let mut seen = Seen {
@@ -141,6 +142,8 @@ impl Life {
                 }
             }
         }
+        let visible = self.aws.visible(engine, self.began, self.now, &self.scenario);
+        self.watch.polled(engine, poll, &seen, self.now, &visible);
         self.at(back, Event::Polled { process, seen });
     }
 }
