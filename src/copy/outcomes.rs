@@ -104,7 +104,7 @@ impl Engine<'_> {
             let message = "every idempotency token is answered with an earlier, failed job".to_owned();
             self.fail(id, "TokenUsed".to_owned(), message, FailureCause::Other, now);
         } else {
-            // It is this token's job: the ledger has to know, or the token would be used again.
+            // The attempt is over: its token is used up.
             self.requeue(id, "AWS answered with an earlier job", now.elapsed);
         }
     }
@@ -141,12 +141,12 @@ impl Engine<'_> {
         match error.class {
             ErrorClass::Throttling => {
                 self.pacer.on_throttled(now.elapsed);
-                self.requeue(id, "throttled", now.elapsed);
+                self.not_taken(id, "throttled", now.elapsed);
             }
             ErrorClass::Quota => {
                 let in_flight = self.in_flight.len();
                 self.quota_reached(now);
-                self.requeue(id, "AWS takes no more copy jobs for now", now.elapsed);
+                self.not_taken(id, "AWS takes no more copy jobs for now", now.elapsed);
                 self.emit(CopyEventKind::QuotaReached { in_flight });
             }
             ErrorClass::Transient | ErrorClass::Credentials | ErrorClass::Cancelled => {
@@ -154,7 +154,7 @@ impl Engine<'_> {
                     self.raise(StopReason::CredentialsGone);
                 }
                 self.pacer.on_throttled(now.elapsed);
-                self.requeue(id, &error.to_string(), now.elapsed + REQUEUE_DELAY);
+                self.not_taken(id, &error.to_string(), now.elapsed + REQUEUE_DELAY);
             }
             _ => self.refused(id, error, now),
         }
@@ -171,17 +171,36 @@ impl Engine<'_> {
         self.scheduler.quota_reached(now.elapsed + wait);
     }
 
-    fn requeue(&mut self, id: ItemId, reason: &str, not_before: Duration) {
-        let Some(arn) = self.arn(id) else { return };
-        self.doubts.remove(&id);
-        let record = JournalRecord::Requeued {
-            recovery_point_arn: arn.clone(),
+    /// AWS surely made no job: whatever is sent next for the point is the same attempt.
+    fn not_taken(&mut self, id: ItemId, reason: &str, not_before: Duration) {
+        let Some(recovery_point_arn) = self.arn(id) else {
+            return;
+        };
+        let record = JournalRecord::NotTaken {
+            recovery_point_arn,
             reason: reason.to_owned(),
         };
+        self.wait_again(id, record, reason, not_before);
+    }
+
+    fn requeue(&mut self, id: ItemId, reason: &str, not_before: Duration) {
+        let Some(recovery_point_arn) = self.arn(id) else {
+            return;
+        };
+        let record = JournalRecord::Requeued {
+            recovery_point_arn,
+            reason: reason.to_owned(),
+        };
+        self.wait_again(id, record, reason, not_before);
+    }
+
+    fn wait_again(&mut self, id: ItemId, record: JournalRecord, reason: &str, not_before: Duration) {
+        let recovery_point_arn = record.recovery_point_arn().clone();
+        self.doubts.remove(&id);
         self.record(id.vault, record);
         self.scheduler.requeue(id, not_before);
         self.emit(CopyEventKind::ItemRequeued {
-            recovery_point_arn: arn,
+            recovery_point_arn,
             reason: reason.to_owned(),
         });
     }

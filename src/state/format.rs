@@ -156,7 +156,14 @@ pub enum JournalRecord {
         /// When.
         at: DateTime<Utc>,
     },
-    /// Nothing was started, or the job failed of a cause that passes: the item waits again.
+    /// AWS surely made no job of the start: the item waits again, and its next start is the same attempt.
+    NotTaken {
+        /// The point.
+        recovery_point_arn: RecoveryPointArn,
+        /// Why.
+        reason: String,
+    },
+    /// The job failed of a cause that passes, or an earlier one did: the item waits again.
     Requeued {
         /// The point.
         recovery_point_arn: RecoveryPointArn,
@@ -210,6 +217,9 @@ impl JournalRecord {
             | Self::Started {
                 recovery_point_arn, ..
             }
+            | Self::NotTaken {
+                recovery_point_arn, ..
+            }
             | Self::Requeued {
                 recovery_point_arn, ..
             }
@@ -232,6 +242,7 @@ impl JournalRecord {
             Self::Planned { .. } => "planned",
             Self::StartIntended { .. } => "start_intended",
             Self::Started { .. } => "started",
+            Self::NotTaken { .. } => "not_taken",
             Self::Requeued { .. } => "requeued",
             Self::Completed { .. } => "completed",
             Self::Failed { .. } => "failed",

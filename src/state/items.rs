@@ -172,10 +172,10 @@ fn transition(item: &Item, record: &JournalRecord) -> Option<(ItemState, u32)> {
             },
             same.max(1),
         )),
-        // AWS surely made no job: the attempt, with its token, is still to be made. Whoever else copies
-        // this point with another state sends the same token, as long as both count jobs only.
-        (S::Starting { .. }, R::Requeued { .. }) => Some((S::Pending, same.saturating_sub(1))),
-        (S::InFlight { .. }, R::Requeued { .. })
+        // The attempt, with its token, is still to be made. Whoever else copies this point with another
+        // state sends the same token, as long as both count jobs only.
+        (S::Starting { .. }, R::NotTaken { .. }) => Some((S::Pending, same.saturating_sub(1))),
+        (S::Starting { .. } | S::InFlight { .. }, R::Requeued { .. })
         | (S::Failed { .. } | S::Skipped { .. }, R::Reopened { .. }) => Some((S::Pending, same)),
         (
             S::InFlight { .. },
@@ -365,13 +365,28 @@ mod tests {
             items.apply(&record(0, 0, 2)).is_err(),
             "another while the first is in doubt"
         );
-        // AWS made no job of it, so that it is not over.
-        items.apply(&record(2, 0, 0)).unwrap();
-        items.apply(&record(0, 0, 1)).unwrap();
-        items.apply(&record(1, 0, 0)).unwrap();
         items.apply(&record(2, 0, 0)).unwrap();
         assert!(items.apply(&record(0, 0, 1)).is_err());
         items.apply(&record(0, 0, 2)).unwrap();
+    }
+
+    #[test]
+    fn an_attempt_that_aws_did_not_take_is_made_again() {
+        let not_taken = JournalRecord::NotTaken {
+            recovery_point_arn: arn(0),
+            reason: String::new(),
+        };
+        let mut items = ledger(1);
+        assert_eq!(items.apply(&not_taken).unwrap_err().state, "pending");
+        for _ in 0..3 {
+            items.apply(&record(0, 0, 1)).unwrap();
+            items.apply(&not_taken).unwrap();
+            assert_eq!(items.get(&arn(0)).unwrap().attempt, 0);
+        }
+        for kind in [0, 1] {
+            items.apply(&record(kind, 0, 1)).unwrap();
+        }
+        assert_eq!(items.apply(&not_taken).unwrap_err().state, "in_flight");
     }
 
     #[test]

@@ -300,6 +300,11 @@ impl Model {
                 *attempt = (*attempt).max(1);
                 S::InFlight
             }
+            // It is still to be made.
+            R::NotTaken { .. } if *stands == S::Starting => {
+                *attempt = attempt.saturating_sub(1);
+                S::Pending
+            }
             R::Requeued { .. } if open && *stands != S::Pending => S::Pending,
             R::Reopened { .. } if matches!(stands, S::Failed | S::Skipped) => S::Pending,
             R::Completed { .. } if *stands == S::InFlight => S::Completed,
@@ -394,6 +399,10 @@ fn record(item: u8, kind: u8) -> JournalRecord {
             recovery_point_arn,
             copy_job_id,
             at,
+        },
+        3 if attempt.is_multiple_of(2) => JournalRecord::NotTaken {
+            recovery_point_arn,
+            reason: "throttled".to_owned(),
         },
         3 => JournalRecord::Requeued {
             recovery_point_arn,
