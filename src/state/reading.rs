@@ -14,8 +14,9 @@ use super::items::Items;
 use super::journal::{self, JournalLine};
 use super::store::journal_path;
 
+/// A document; its items may be `IgnoredAny`, which are only passed over.
 #[derive(Deserialize)]
-struct Document {
+struct Document<I> {
     format: Option<String>,
     version: Option<u64>,
     crc32: Option<String>,
@@ -23,21 +24,7 @@ struct Document {
     header: RunHeader,
     sequence: u64,
     finished: bool,
-    items: Vec<Item>,
-}
-
-/// A document without its items, which are only passed over.
-#[derive(Deserialize)]
-struct Heading {
-    format: Option<String>,
-    version: Option<u64>,
-    crc32: Option<String>,
-    #[serde(flatten)]
-    header: RunHeader,
-    sequence: u64,
-    finished: bool,
-    #[serde(rename = "items")]
-    _items: IgnoredAny,
+    items: I,
 }
 
 /// Just enough to tell what a file is that cannot be read.
@@ -62,7 +49,7 @@ macro_rules! marked {
         })*
     };
 }
-marked!(Document, Heading, Probe);
+marked!(Document<Vec<Item>>, Document<IgnoredAny>, Probe);
 
 /// What a state file and its journal hold.
 #[derive(Debug)]
@@ -83,7 +70,7 @@ pub struct Loaded {
 /// # Errors
 /// If it is missing, broken, or of a newer version.
 pub fn load(path: &Path) -> Result<Loaded, StateError> {
-    let document: Document = parse(path, &read(path)?)?;
+    let document: Document<Vec<Item>> = parse(path, &read(path)?)?;
     let mut loaded = Loaded {
         header: document.header,
         items: Items::new(document.items),
@@ -100,7 +87,7 @@ pub fn load(path: &Path) -> Result<Loaded, StateError> {
 /// # Errors
 /// As [`load`].
 pub(super) fn heading(path: &Path) -> Result<(RunHeader, bool), StateError> {
-    let heading: Heading = parse(path, &read(path)?)?;
+    let heading: Document<IgnoredAny> = parse(path, &read(path)?)?;
     let mut newest = 0;
     read_journal(&journal_path(path), heading.sequence, |line| {
         newest = line.sequence;
