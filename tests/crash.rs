@@ -20,8 +20,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::server::{Ended, SimServer, ended, states};
-use common::{ACCOUNTS, json};
+use common::processes::{Ended, ended};
+use common::server::{SimServer, has_state, states};
+use common::{ACCOUNTS, json, side_by_side};
 
 /// Recovery points of the source vault.
 const POINTS: usize = 3;
@@ -39,14 +40,7 @@ fn server(more: &str) -> SimServer {
 }
 
 fn copy(server: &SimServer, home: &Path, vault: &str, more: &str) -> Command {
-    let resume = if states(home)
-        .iter()
-        .any(|p| p.extension().is_some_and(|e| e == "json"))
-    {
-        "--resume"
-    } else {
-        ""
-    };
+    let resume = if has_state(home) { "--resume" } else { "" };
     let mut command = server.command(
         home,
         &format!("copy {ACCOUNTS} --vault v1 --dest-vault {vault} --poll-interval 0.05 {resume} {more}"),
@@ -159,23 +153,18 @@ fn dies_again_and_again_in_one_home() {
     let server = server("--lost-answer-share 0.2");
     let homes = tempfile::tempdir().unwrap();
     // Each chain steps differently through the places of the processes that follow one another.
-    std::thread::scope(|scope| {
-        for step in [1, 2, 3, 5] {
-            let (server, homes) = (&server, homes.path());
-            scope.spawn(move || {
-                let vault = format!("d-{step}");
-                let home = home_of(homes, &vault);
-                let mut deaths = 0;
-                let mut k = 1;
-                while k < MOST && dies_at(server, &home, &vault, &k.to_string()).is_some() {
-                    deaths += 1;
-                    k += step;
-                }
-                finish(server, &home, &vault);
-                println!("step {step}: died {deaths} times");
-                assert!(deaths >= 3, "only {deaths} deaths");
-            });
+    side_by_side([1, 2, 3, 5], |step| {
+        let vault = format!("d-{step}");
+        let home = home_of(homes.path(), &vault);
+        let mut deaths = 0;
+        let mut k = 1;
+        while k < MOST && dies_at(&server, &home, &vault, &k.to_string()).is_some() {
+            deaths += 1;
+            k += step;
         }
+        finish(&server, &home, &vault);
+        println!("step {step}: died {deaths} times");
+        assert!(deaths >= 3, "only {deaths} deaths");
     });
 }
 
@@ -349,13 +338,13 @@ fn what_cannot_be_written_anywhere_is_shown() {
     let server = server("");
     let homes = tempfile::tempdir().unwrap();
     let home = home_of(homes.path(), "d-1");
-    // The journal breaks after some starts; neither the summary's directory nor the
+    // The journal breaks after the first starts, which may all be in one write; neither the summary's directory nor the
     // temporary one is there.
     let done = ended(
         copy(&server, &home, "d-1", "")
             .env("SHUFFLE_AWS_VAULTS_SUMMARY_OUTPUT", "none/s.json")
             .env("TMPDIR", "/nonexistent")
-            .env("SHUFFLE_AWS_VAULTS_FAIL_WRITE_AT", "journal write:4"),
+            .env("SHUFFLE_AWS_VAULTS_FAIL_WRITE_AT", "journal write:2"),
     );
     assert_eq!(done.code, 2, "{}", done.stderr);
     let shown: Vec<serde_json::Value> = done

@@ -17,7 +17,7 @@ mod common;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use common::{ACCOUNTS, Done, Rig, json};
+use common::{ACCOUNTS, Done, Rig, json, side_by_side};
 use serde_json::Value;
 
 /// Points of a run.
@@ -336,7 +336,7 @@ fn a_clock_that_is_ahead_of_aws_is_made_up_for() {
 /// Not the first call only: whichever operation comes first finds out.
 #[test]
 fn every_command_makes_up_for_a_clock_that_is_off() {
-    for skew in ["600", "-600"] {
+    side_by_side(["600", "-600"], |skew| {
         let rig = rig(&format!("--clock-skew={skew}"));
         for command in [
             "list",
@@ -353,22 +353,22 @@ fn every_command_makes_up_for_a_clock_that_is_off() {
             assert_eq!(done.code, 0, "{command}: {}", done.stderr);
             assert!(done.stderr.contains("this machine's clock is"), "{}", done.stderr);
         }
-    }
+    });
 }
 
 /// AWS's dates of jobs are not ours then, and the token is no guard.
 #[test]
 fn lost_starts_are_found_by_a_clock_that_is_off() {
-    for skew in ["600", "-600"] {
+    side_by_side(["600", "-600"], |skew| {
         let faults = format!("--clock-skew={skew} --no-token-replay --fault lost:StartCopyJob=0.05");
         Run::new(&faults, "").assert_all_copied().assert_met(&["lost"]);
-    }
+    });
 }
 
 /// A list without end would be read for ever, and a part of it copied as if it were all.
 #[test]
 fn a_list_that_repeats_itself_is_an_error_and_nothing_is_copied() {
-    for share in ["1", "1@0-1000"] {
+    side_by_side(["1", "1@0-1000"], |share| {
         let rig = rig(&format!(
             "--fault repeat-token:ListRecoveryPointsByBackupVault={share}"
         ));
@@ -380,7 +380,7 @@ fn a_list_that_repeats_itself_is_an_error_and_nothing_is_copied() {
             done.stderr
         );
         assert_eq!(done.calls("StartCopyJob"), 0);
-    }
+    });
 }
 
 fn list(faults: &str) -> (Done, usize) {

@@ -13,7 +13,8 @@
 mod common;
 
 use common::ACCOUNTS;
-use common::server::{SimServer, ended};
+use common::processes::ended;
+use common::server::SimServer;
 
 /// Raw characters that must not reach a terminal.
 fn assert_tame(text: &str, what: &str) {

@@ -17,8 +17,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::live::{Fate, Network, Sim, send, until, wait};
-use common::{ACCOUNTS, Rig};
+use common::live::{Fate, Network, Sim};
+use common::processes::{send, until, wait};
+use common::{ACCOUNTS, Rig, side_by_side};
 
 const SECRET: &str = "CANARYsecretkey";
 const TOKEN: &str = "CANARYsessiontoken";
@@ -28,12 +29,7 @@ const EXTERNAL_ID: &str = "CANARYexternalid";
 
 /// The access key of the source account, which is the one canary that the simulator has to know.
 fn access_key(sim: &Sim) -> String {
-    let config = sim
-        .env
-        .iter()
-        .find(|(name, _)| name == "AWS_CONFIG_FILE")
-        .unwrap();
-    let text = std::fs::read_to_string(&config.1).unwrap();
+    let text = std::fs::read_to_string(sim.variable("AWS_CONFIG_FILE")).unwrap();
     let line = text.lines().find(|line| line.starts_with("aws_access_key_id"));
     line.unwrap().split(" = ").nth(1).unwrap().to_owned()
 }
@@ -98,7 +94,7 @@ fn copy(more: &str) -> String {
 
 #[test]
 fn a_copy_at_its_most_talkative_writes_no_secret() {
-    for format in ["text", "json"] {
+    side_by_side(["text", "json"], |format| {
         let sim = Sim::start("--vault v1=6 --job-seconds 0.1");
         let role = "arn:aws:iam::987654321098:role/SimulatedMigration";
         let arguments = copy(&format!(
@@ -111,12 +107,12 @@ fn a_copy_at_its_most_talkative_writes_no_secret() {
         let all = assert_secret(&sim, format);
         assert!(status.success(), "{all}");
         assert!(all.contains("StartCopyJob"), "{all}");
-    }
+    });
 }
 
 #[test]
 fn what_is_left_of_an_interrupted_copy_holds_no_secret() {
-    for signal in ["INT", "KILL"] {
+    side_by_side(["INT", "KILL"], |signal| {
         let sim = Sim::start("--vault v1=30 --job-seconds 60");
         let role = "arn:aws:iam::987654321098:role/SimulatedMigration";
         let arguments = copy(&format!("--dest-role-arn {role} --external-id {EXTERNAL_ID}"));
@@ -134,7 +130,7 @@ fn what_is_left_of_an_interrupted_copy_holds_no_secret() {
             ".journal"
         };
         assert!(all.contains(wanted), "{all}");
-    }
+    });
 }
 
 #[test]
@@ -143,45 +139,48 @@ fn errors_of_aws_and_of_the_network_write_no_secret() {
         "The request signature we calculated does not match the signature you provided. The Canonical String for \
          this request should have been\n'GET\n/\nx-amz-security-token:{TOKEN}\n'"
     );
-    for (what, answer) in [
-        ("signature", Some((403, "SignatureDoesNotMatch", echo))),
-        (
-            "expired",
-            Some((403, "ExpiredTokenException", "expired".to_owned())),
-        ),
-        (
-            "denied",
-            Some((403, "AccessDeniedException", "denied".to_owned())),
-        ),
-        ("broken", Some((500, "InternalFailure", "broken".to_owned()))),
-        ("unreachable", None),
-    ] {
-        let sim = Sim::start("--vault v1=6 --job-seconds 0.1");
-        let network = answer.map(|(status, code, message)| {
-            Network::new(&sim, move |_| Fate::Refused(status, code, message.clone()))
-        });
-        let arguments = "list --source-account 123456789012";
-        let mut command = talkative(&sim, arguments, network.as_ref());
-        with_keys(&sim, &mut command);
-        if network.is_none() {
-            command.env("AWS_ENDPOINT_URL_BACKUP", "http://127.0.0.1:1");
-        }
-        let mut child = command.spawn().unwrap();
-        // Keys that AWS does not take are renewed and then awaited.
-        let is_awaited = ["expired", "signature"].contains(&what);
-        if is_awaited {
-            let said = || std::fs::read_to_string(sim.path("stderr")).unwrap();
-            until("no renewal", || {
-                said().matches("Refreshing credentials").count() == 3
+    side_by_side(
+        [
+            ("signature", Some((403, "SignatureDoesNotMatch", echo))),
+            (
+                "expired",
+                Some((403, "ExpiredTokenException", "expired".to_owned())),
+            ),
+            (
+                "denied",
+                Some((403, "AccessDeniedException", "denied".to_owned())),
+            ),
+            ("broken", Some((500, "InternalFailure", "broken".to_owned()))),
+            ("unreachable", None),
+        ],
+        |(what, answer)| {
+            let sim = Sim::start("--vault v1=6 --job-seconds 0.1");
+            let network = answer.map(|(status, code, message)| {
+                Network::new(&sim, move |_| Fate::Refused(status, code, message.clone()))
             });
-            send("TERM", child.id());
-        }
-        let (code, _) = wait(&mut child, Duration::from_mins(1));
-        let all = assert_secret(&sim, what);
-        let wanted = if is_awaited { None } else { Some(1) };
-        assert_eq!(code, wanted, "{what}: {all}");
-        assert!(all.contains(if is_awaited { "WARNING" } else { "ERROR" }));
-    }
+            let arguments = "list --source-account 123456789012";
+            let mut command = talkative(&sim, arguments, network.as_ref());
+            with_keys(&sim, &mut command);
+            if network.is_none() {
+                command.env("AWS_ENDPOINT_URL_BACKUP", "http://127.0.0.1:1");
+            }
+            let mut child = command.spawn().unwrap();
+            // Keys that AWS does not take are renewed and then awaited.
+            let is_awaited = ["expired", "signature"].contains(&what);
+            if is_awaited {
+                let said = || std::fs::read_to_string(sim.path("stderr")).unwrap();
+                until("no renewal", || {
+                    said().matches("Refreshing credentials").count() == 3
+                });
+                send("TERM", child.id());
+            }
+            let (code, _) = wait(&mut child, Duration::from_mins(1));
+            let all = assert_secret(&sim, what);
+            let wanted = if is_awaited { None } else { Some(1) };
+            assert_eq!(code, wanted, "{what}: {all}");
+            assert!(all.contains(if is_awaited { "WARNING" } else { "ERROR" }));
+        },
+    );
 }
 
 #[test]
@@ -252,7 +251,7 @@ fn assert_harmless(text: &str, what: &str) {
 
 #[test]
 fn texts_of_failed_jobs_do_not_drive_the_terminal() {
-    for format in ["text", "json"] {
+    side_by_side(["text", "json"], |format| {
         for more in ["--no-circuit-breaker", "", "-q"] {
             let what = format!("{format} {more}");
             let mut rig = Rig::new("--vault v1=6 --job-seconds 0.1 --fail-share 1");
@@ -269,12 +268,12 @@ fn texts_of_failed_jobs_do_not_drive_the_terminal() {
                 serde_json::from_str::<serde_json::Value>(line).unwrap();
             }
         }
-    }
+    });
 }
 
 #[test]
 fn texts_of_refusals_do_not_drive_the_terminal() {
-    for format in ["text", "json"] {
+    side_by_side(["text", "json"], |format| {
         let sim = Sim::start("--vault v1=6");
         let network = Network::new(&sim, |_| {
             Fate::Refused(400, "ValidationException", ESCAPES.to_owned())
@@ -284,5 +283,5 @@ fn texts_of_refusals_do_not_drive_the_terminal() {
         let done = command.stderr(Stdio::piped()).output().unwrap();
         assert_eq!(done.status.code(), Some(1));
         assert_harmless(&String::from_utf8(done.stderr).unwrap(), format);
-    }
+    });
 }

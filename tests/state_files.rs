@@ -16,7 +16,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::server::{SimServer, ended};
+use common::processes::ended;
+use common::server::SimServer;
 use common::{ACCOUNTS, json};
 use serde_json::Value;
 use shuffle_aws_vaults::state::{self, Loaded, StateError, journal_path};

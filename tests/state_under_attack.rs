@@ -20,10 +20,10 @@ mod common;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use common::namespaces::{unshare, with_mounts};
-use common::server::{Ended, SimServer, ended};
+use common::processes::{Ended, ended, until};
+use common::server::SimServer;
 use common::{ACCOUNTS, binary, json};
 
 const POINTS: usize = 4;
@@ -71,11 +71,7 @@ fn a_killed_holders_lock_vanishes_by_itself() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let began = Instant::now();
-    while server.jobs_into("v1").len() < POINTS {
-        assert!(began.elapsed() < Duration::from_mins(1), "nothing was started");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("nothing was started", || server.jobs_into("v1").len() == POINTS);
     let second = ended(&mut copy(&server, home.path(), "--state-file s.json --resume"));
     assert_refused(&second, &format!("is in use by process {} on ", holder.id()));
     holder.kill().unwrap();

@@ -14,7 +14,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{ACCOUNTS, Rig, json};
+use common::{ACCOUNTS, Rig, json, side_by_side};
 
 const SIM: &str = "--vault v1=60 --job-seconds 0.3-0.6";
 
@@ -30,15 +30,23 @@ fn interrupted(signal: &str, after: f32, more: &str) -> String {
     )
 }
 
+/// Sends it as soon as so many starts were sent, and not after a time that a busy machine may need to begin.
+fn interrupted_at(signal: &str, starts: u32, more: &str) -> String {
+    format!(
+        "{} & pid=$!; until_calls StartCopyJob {starts}; kill -{signal} $pid; wait $pid; echo $?",
+        copy(more)
+    )
+}
+
 #[test]
 fn signals_end_with_2_and_the_command_that_goes_on() {
-    for signal in ["INT", "TERM", "HUP"] {
-        let rig = Rig::new(SIM);
+    side_by_side(["INT", "TERM", "HUP"], |signal| {
+        let rig = Rig::new("--vault v1=60 --job-seconds 5");
         // A script's background jobs ignore SIGINT unless they are given a group of their own.
         let began = Instant::now();
         let done = rig.run(&format!(
             "set -m; {}",
-            interrupted(signal, 1.0, "--summary-output s.json")
+            interrupted_at(signal, 10, "--summary-output s.json")
         ));
         assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
         assert_eq!(done.stdout, "2\n", "{signal}: {}", done.stderr);
@@ -53,7 +61,7 @@ fn signals_end_with_2_and_the_command_that_goes_on() {
         let states = rig.states();
         assert_eq!(states.len(), 1, "one document, no journal, no lock: {states:?}");
         assert_eq!(json(&states[0])["finished"], false);
-    }
+    });
 }
 
 #[test]
@@ -61,7 +69,7 @@ fn the_printed_command_finishes_without_a_second_copy() {
     let rig = Rig::new(SIM);
     let script = format!(
         "set -m; {}; eval \"$(jq -r .resume_command s.json 2>/dev/null || echo '{}')\"",
-        interrupted("INT", 1.0, "--summary-output s.json"),
+        interrupted_at("INT", 15, "--summary-output s.json"),
         copy("--resume")
     );
     let done = rig.run(&script);
@@ -95,7 +103,7 @@ fn killed_at_many_moments_and_resumed_nothing_is_lost_or_doubled() {
 fn a_second_signal_leaves_at_once() {
     let rig = Rig::new("--vault v1=60 --job-seconds 30");
     let script = format!(
-        "set -m; {} & pid=$!; sleep 1; kill -INT $pid; sleep 0.3; kill -INT $pid; wait $pid; echo $?",
+        "set -m; {} & pid=$!; until_calls StartCopyJob 10; kill -INT $pid; sleep 0.3; kill -INT $pid; wait $pid; echo $?",
         copy("--drain-minutes 5")
     );
     let began = Instant::now();
@@ -106,10 +114,10 @@ fn a_second_signal_leaves_at_once() {
 
 #[test]
 fn draining_waits_for_the_jobs_in_flight() {
-    let rig = Rig::new("--vault v1=60 --job-seconds 1.5");
+    let rig = Rig::new("--vault v1=60 --job-seconds 3");
     let done = rig.run(&format!(
         "set -m; {}",
-        interrupted("INT", 0.7, "--drain-minutes 1 --summary-output s.json")
+        interrupted_at("INT", 10, "--drain-minutes 1 --summary-output s.json")
     ));
     assert_eq!(done.stdout, "2\n", "{}", done.stderr);
     let summary = json(&rig.path("s.json"));
@@ -172,7 +180,7 @@ fn an_unfinished_file_is_not_overwritten_and_reset_keeps_it() {
     let rig = Rig::new(SIM);
     let script = format!(
         "set -m; {}; {}; echo $?; {}; echo $?; ls",
-        interrupted("INT", 0.8, "--state-file s.json"),
+        interrupted_at("INT", 15, "--state-file s.json"),
         copy("--state-file s.json"),
         copy("--state-file s.json --reset")
     );
@@ -231,9 +239,9 @@ fn reset_leaves_the_earlier_state_where_it_is_until_a_run_begins() {
 
 #[test]
 fn two_at_once_on_one_state_are_refused() {
-    let rig = Rig::new("--vault v1=30 --job-seconds 0.5");
+    let rig = Rig::new("--vault v1=30 --job-seconds 1");
     let done = rig.run(&format!(
-        "{} & sleep 1; {}; echo $?; wait",
+        "{} & until_calls StartCopyJob 1; {}; echo $?; wait",
         copy("--state-file s.json"),
         copy("--state-file s.json --resume")
     ));
@@ -244,10 +252,10 @@ fn two_at_once_on_one_state_are_refused() {
 
 #[test]
 fn a_summary_that_cannot_be_written_does_not_hide_that_work_is_left() {
-    let rig = Rig::new("--vault v1=60 --job-seconds 0.3-0.6");
+    let rig = Rig::new("--vault v1=60 --job-seconds 5");
     let done = rig.run(&format!(
         "set -m; {}",
-        interrupted("INT", 1.0, "--summary-output none/s.json")
+        interrupted_at("INT", 10, "--summary-output none/s.json")
     ));
     assert_eq!(done.stdout, "2\n", "{}", done.stderr);
     assert!(

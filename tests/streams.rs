@@ -13,7 +13,7 @@
 
 mod common;
 
-use common::{ACCOUNTS, Rig, json};
+use common::{ACCOUNTS, Rig, json, side_by_side};
 
 const SIM: &str = "--vault v1=30 --job-seconds 0.2";
 
@@ -23,22 +23,25 @@ fn copy(more: &str) -> String {
 
 #[test]
 fn copies_go_on_whatever_becomes_of_stderr_and_stdout() {
-    for streams in [
-        ">&-",
-        "--output json > >(true)",
-        "2>&-",
-        ">&- 2>&- <&-",
-        "2>/dev/full",
-        "-v --progress json --progress-interval 0.01 2> >(head -n 1 >/dev/null)",
-        "--log-file /dev/full 2> >(head -n 1 >/dev/null)",
-        "-v --log-file /dev/full --log-format json 2>/dev/full",
-    ] {
-        let rig = Rig::new(SIM);
-        let done = rig.run(&format!("{} ; echo $? > code", copy(streams)));
-        let code = std::fs::read_to_string(rig.path("code")).unwrap();
-        assert_eq!(code, "0\n", "{streams}: {}", done.stderr);
-        done.assert_copied_once(30);
-    }
+    side_by_side(
+        [
+            ">&-",
+            "--output json > >(true)",
+            "2>&-",
+            ">&- 2>&- <&-",
+            "2>/dev/full",
+            "-v --progress json --progress-interval 0.01 2> >(head -n 1 >/dev/null)",
+            "--log-file /dev/full 2> >(head -n 1 >/dev/null)",
+            "-v --log-file /dev/full --log-format json 2>/dev/full",
+        ],
+        |streams| {
+            let rig = Rig::new(SIM);
+            let done = rig.run(&format!("{} ; echo $? > code", copy(streams)));
+            let code = std::fs::read_to_string(rig.path("code")).unwrap();
+            assert_eq!(code, "0\n", "{streams}: {}", done.stderr);
+            done.assert_copied_once(30);
+        },
+    );
 }
 
 #[test]

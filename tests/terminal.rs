@@ -16,10 +16,11 @@ use std::io::{Read as _, Write as _};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::live::{Sim, send, until, wait};
-use common::{ACCOUNTS, binary};
+use common::live::Sim;
+use common::processes::{comes, send, until, wait};
+use common::{ACCOUNTS, binary, side_by_side};
 use pty_process::Size;
 use pty_process::blocking::{Command, Pty};
 
@@ -104,15 +105,8 @@ impl Terminal {
     }
 
     fn until(&self, text: &str) {
-        let began = Instant::now();
-        while !self.shows().contains(text) {
-            assert!(
-                began.elapsed() < Duration::from_mins(1),
-                "no {text:?} in:\n{}",
-                self.shows()
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let shown = comes(|| self.shows().contains(text));
+        assert!(shown, "no {text:?} in:\n{}", self.shows());
     }
 
     fn ends(&mut self, code: i32, at_most: Duration) {
@@ -161,7 +155,7 @@ fn ctrl_c_leaves_nothing_of_the_bar_on_the_screen() {
 
 #[test]
 fn ctrl_c_at_the_question_starts_nothing() {
-    for keys in ["\u{3}", "n\n", "\n", "\u{4}"] {
+    side_by_side(["\u{3}", "n\n", "\n", "\u{4}"], |keys| {
         let sim = Sim::start("--vault v1=60 --job-seconds 60");
         let mut terminal = Terminal::copy(&sim, "xterm-256color", "");
         terminal.until("[y/N]");
@@ -175,7 +169,7 @@ fn ctrl_c_at_the_question_starts_nothing() {
         };
         assert!(terminal.shows().contains(said), "{}", terminal.shows());
         assert_eq!(sim.ledger()["calls"].get("CreateBackupVault"), None);
-    }
+    });
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::Rig;
+use common::{Rig, side_by_side};
 
 /// A block's commands, each with the lines that it shows.
 type Block = Vec<(String, Vec<String>)>;
@@ -72,7 +72,7 @@ fn every_console_example_works_as_shown() {
     let guide = include_str!("../USER_GUIDE.md");
     let blocks = blocks(guide);
     assert!(blocks.len() >= 10, "{}", blocks.len());
-    for block in blocks {
+    side_by_side(blocks, |block| {
         let rig = rig(&block);
         let mut script = String::from("exec 2>&1; export SHUFFLE_AWS_VAULTS_POLL_INTERVAL=0.05\n");
         for (number, (command, _)) in block.iter().enumerate() {
@@ -89,5 +89,5 @@ fn every_console_example_works_as_shown() {
                 );
             }
         }
-    }
+    });
 }

@@ -1,99 +1,48 @@
 //! A simulator that stays, copies that are direct children, and a network that can be broken.
 
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    clippy::print_stderr,
-    unreachable_pub,
-    missing_debug_implementations,
-    reason = "each test binary uses its part"
-)]
-
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{ACCOUNTS, binary};
+use super::ACCOUNTS;
+use super::processes::{comes, send, wait};
+use super::server::{SimServer, has_state};
 
 /// A simulator, and a home directory.
 pub struct Sim {
     pub home: tempfile::TempDir,
-    child: Child,
-    /// The environment that points at it.
-    pub env: Vec<(String, String)>,
+    server: SimServer,
+}
+
+impl Deref for Sim {
+    type Target = SimServer;
+
+    fn deref(&self) -> &SimServer {
+        &self.server
+    }
 }
 
 impl Sim {
     pub fn start(options: &str) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let mut child = Command::new(binary())
-            .arg("simulate")
-            .args(options.split_whitespace())
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let env: Vec<_> = lines
-            .map(|line| line.unwrap())
-            .map(|line| {
-                let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
-                (name.to_owned(), value.trim_matches('\'').to_owned())
-            })
-            .take(9)
-            .collect();
-        assert_eq!(env.last().unwrap().0, "SHUFFLE_AWS_VAULTS_SIMULATED");
-        Self { home, child, env }
+        Self {
+            home: tempfile::tempdir().unwrap(),
+            server: SimServer::start(options),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    fn var(&self, name: &str) -> &str {
-        &self.env.iter().find(|(n, _)| n == name).unwrap().1
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> String {
-        self.var("AWS_ENDPOINT_URL")
-            .trim_start_matches("http://")
-            .to_owned()
-    }
-
-    /// The ledger as it stands.
-    pub fn ledger(&self) -> serde_json::Value {
-        let mut stream = TcpStream::connect(self.address()).unwrap();
-        write!(
-            stream,
-            "GET /_ledger HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let start = answer.find('{').unwrap();
-        let end = answer.rfind('}').unwrap();
-        serde_json::from_str(&answer[start..=end]).unwrap()
-    }
-
     /// A command in this environment; `broken` takes the place of AWS Backup.
     pub fn command(&self, arguments: &str, broken: Option<&Network>) -> Command {
-        let mut command = Command::new(binary());
-        command
-            .args(arguments.split_whitespace())
-            .env_clear()
-            .envs(self.env.iter().map(|(n, v)| (n, v)))
-            .env("HOME", self.home.path())
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .current_dir(self.home.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
+        let mut command = self.server.command(self.home.path(), arguments);
+        command.stdout(Stdio::null());
         if let Some(network) = broken {
             for name in &network.variables {
                 command.env(name, &network.url);
@@ -115,25 +64,13 @@ impl Sim {
 
     /// A state that was left loads, and is told of by a dry run that goes on with it.
     pub fn assert_state_loads(&self) {
-        let directory = self.path(".shuffle-aws-vaults");
-        let kept = std::fs::read_dir(directory).into_iter().flatten();
-        if !kept
-            .map(|entry| entry.unwrap().path())
-            .any(|path| path.extension().is_some_and(|e| e == "json"))
-        {
+        if !has_state(self.home.path()) {
             return;
         }
         let arguments = format!("copy {ACCOUNTS} --vault v1 --dry-run --resume");
         let done = self.command(&arguments, None).output().unwrap();
         let said = String::from_utf8_lossy(&done.stderr);
         assert_eq!(done.status.code(), Some(0), "{said}");
-    }
-}
-
-impl Drop for Sim {
-    fn drop(&mut self) {
-        send("TERM", self.child.id());
-        self.child.wait().unwrap();
     }
 }
 
@@ -150,12 +87,8 @@ impl Copy {
 
     /// Waits until it has said this.
     pub fn until(&self, text: &str) {
-        let began = Instant::now();
-        while !self.stderr().contains(text) {
-            let long = began.elapsed() > Duration::from_mins(1);
-            assert!(!long, "no {text:?} in:\n{}", self.stderr());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let said = comes(|| self.stderr().contains(text));
+        assert!(said, "no {text:?} in:\n{}", self.stderr());
     }
 
     pub fn signal(&self, name: &str) {
@@ -173,36 +106,6 @@ impl Drop for Copy {
         // It is gone, unless the test has failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-pub fn send(signal: &str, process: u32) {
-    let name = format!("-{signal}");
-    let sent = Command::new("kill").args([&name, &process.to_string()]).status();
-    assert!(sent.unwrap().success());
-}
-
-pub fn wait(child: &mut Child, at_most: Duration) -> (Option<i32>, Duration) {
-    let began = Instant::now();
-    while began.elapsed() < at_most {
-        if let Some(status) = child.try_wait().unwrap() {
-            if status.code().is_none() {
-                eprintln!("{status}");
-            }
-            return (status.code(), began.elapsed());
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    panic!("still there after {at_most:?}");
-}
-
-pub fn until(problem: &str, mut there: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !there() {
-        assert!(began.elapsed() < Duration::from_mins(1), "{problem}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -227,7 +130,7 @@ impl Network {
     pub fn new(sim: &Sim, fate: impl FnMut(&str) -> Fate + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let upstream = sim.address();
+        let upstream = sim.address().to_owned();
         let fate = Arc::new(Mutex::new(fate));
         std::thread::spawn(move || {
             for stream in listener.incoming() {

@@ -6,6 +6,7 @@
     clippy::string_slice,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::print_stderr,
     dead_code,
     unreachable_pub,
     missing_debug_implementations,
@@ -14,16 +15,31 @@
 
 pub mod live;
 pub mod namespaces;
+pub mod processes;
 pub mod server;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use processes::{Ended, ended_within};
 
 /// Both accounts, as every copy names them.
 pub const ACCOUNTS: &str = "--source-account 123456789012 --dest-account 987654321098";
 
-/// The simulator lists jobs at once, unless a test wants otherwise.
-const SHORT_GRACE: &str = "export SHUFFLE_AWS_VAULTS_LIST_GRACE=1";
+/// What every script begins with. The simulator lists jobs at once, unless a test wants otherwise;
+/// `until_calls OPERATION N` waits until the simulator has seen so many calls, or is gone.
+const PRELUDE: &str = r#"
+export SHUFFLE_AWS_VAULTS_LIST_GRACE=1
+until_calls() {
+  local seen
+  while seen=$(curl -sf $AWS_ENDPOINT_URL/_ledger | jq ".calls.$1 // 0") && [ "${seen:-$2}" -lt "$2" ]; do sleep 0.05; done
+}
+"#;
+
+/// Longer than any script needs on a busy machine.
+const MOST: Duration = Duration::from_mins(10);
 
 /// A home directory of its own, and a simulator that runs a shell script.
 pub struct Rig {
@@ -82,7 +98,7 @@ impl Rig {
             .args(&self.sim)
             .arg("--ledger")
             .arg(self.path("ledger.json"))
-            .args(["--", "bash", "-c", &format!("{SHORT_GRACE}\n{script}")])
+            .args(["--", "bash", "-c", &format!("{PRELUDE}\n{script}")])
             .env_clear()
             .env("HOME", self.home.path())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -93,31 +109,44 @@ impl Rig {
 
     /// Runs a script, in the home directory, with the program on its path.
     pub fn run(&self, script: &str) -> Done {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.command(script).output().unwrap();
+        let Ended { code, stdout, stderr } = ended_within(&mut self.command(script), MOST);
         let ledger = std::fs::read(self.path("ledger.json")).unwrap_or_default();
         Done {
-            code: status.code().unwrap_or(-1),
-            stdout: String::from_utf8(stdout).unwrap(),
-            stderr: String::from_utf8(stderr).unwrap(),
+            code,
+            stdout,
+            stderr,
             ledger: serde_json::from_slice(&ledger).unwrap_or_default(),
         }
     }
 
     /// The state files, oldest first.
     pub fn states(&self) -> Vec<PathBuf> {
-        let Ok(entries) = std::fs::read_dir(self.path(".shuffle-aws-vaults")) else {
-            return Vec::new();
-        };
-        let mut all: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
-        all.sort();
-        all
+        server::states(self.home.path())
     }
 }
 
 pub fn json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// Cases of one test that run at the same time.
+const AT_ONCE: usize = 4;
+
+/// Runs the cases of a test side by side, since most of them only wait. Each says what has failed; the
+/// others go on.
+pub fn side_by_side<I>(cases: I, run: impl Fn(I::Item) + Sync)
+where
+    I: IntoIterator<IntoIter: Send>,
+{
+    let cases = Mutex::new(cases.into_iter());
+    let next = || cases.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(case) = next() {
+                    run(case);
+                }
+            });
+        }
+    });
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::binary;
-use super::server::{Ended, ended};
+use super::processes::{Ended, ended};
 
 /// `unshare` with these options, if the kernel and the tool allow them.
 pub fn unshare(options: &[&'static str]) -> Option<Vec<&'static str>> {

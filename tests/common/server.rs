@@ -6,27 +6,15 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use super::binary;
-
-/// Longer than any program of these tests needs on a busy machine: what takes longer hangs.
-const HANGS: Duration = Duration::from_mins(2);
 
 /// A simulator of its own. It ends when this is dropped.
 pub struct SimServer {
     child: Child,
-    environment: Vec<(String, String)>,
+    /// The environment that points at it.
+    pub env: Vec<(String, String)>,
     _home: tempfile::TempDir,
-}
-
-/// What a program did. The code is -1 if a signal ended it.
-#[derive(Debug)]
-pub struct Ended {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
 }
 
 impl SimServer {
@@ -45,27 +33,32 @@ impl SimServer {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut environment = Vec::new();
+        let mut env = Vec::new();
         for line in lines {
             let line = line.unwrap();
             let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
-            environment.push((name.to_owned(), value.trim_matches('\'').to_owned()));
+            env.push((name.to_owned(), value.trim_matches('\'').to_owned()));
             if name == "SHUFFLE_AWS_VAULTS_SIMULATED" {
                 break;
             }
         }
-        assert!(!environment.is_empty(), "the simulator did not start: {options}");
+        assert!(!env.is_empty(), "the simulator did not start: {options}");
         Self {
             child,
-            environment,
+            env,
             _home: home,
         }
     }
 
-    fn value(&self, name: &str) -> &str {
-        let of = |(n, v): &'_ (String, String)| (n == name).then(|| v.clone());
-        assert!(self.environment.iter().any(|pair| of(pair).is_some()), "{name}");
-        &self.environment.iter().find(|(n, _)| n == name).unwrap().1
+    /// A variable of the environment that points at it.
+    pub fn variable(&self, name: &str) -> &str {
+        let found = self.env.iter().find(|(n, _)| n == name);
+        &found.unwrap_or_else(|| panic!("no {name}")).1
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        self.variable("AWS_ENDPOINT_URL").trim_start_matches("http://")
     }
 
     /// The program with these arguments, separated by blanks, in a home of its own.
@@ -74,9 +67,10 @@ impl SimServer {
         command
             .args(arguments.split_whitespace())
             .env_clear()
-            .envs(self.environment.iter().map(|(n, v)| (n, v)))
+            .envs(self.env.iter().map(|(n, v)| (n, v)))
             .env("HOME", home)
             .env("TMPDIR", home)
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .current_dir(home)
             .stdin(Stdio::null());
         command
@@ -84,7 +78,7 @@ impl SimServer {
 
     /// What the simulator saw.
     pub fn ledger(&self) -> serde_json::Value {
-        let address = self.value("AWS_ENDPOINT_URL").trim_start_matches("http://");
+        let address = self.address();
         let mut stream = TcpStream::connect(address).unwrap();
         stream
             .write_all(
@@ -132,35 +126,6 @@ impl Drop for SimServer {
     }
 }
 
-/// Runs it to its end, which must come.
-pub fn ended(command: &mut Command) -> Ended {
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let id = child.id();
-    let (done, waiting) = mpsc::channel();
-    let waiter = std::thread::spawn(move || {
-        let output = child.wait_with_output();
-        let _ = done.send(());
-        output
-    });
-    let hangs = waiting.recv_timeout(HANGS).is_err();
-    if hangs {
-        let _ = Command::new("kill").args(["-9", &id.to_string()]).status();
-    }
-    let output = waiter.join().unwrap().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert!(!hangs, "{command:?} hangs: {stderr}");
-    Ended {
-        code: output.status.code().unwrap_or(-1),
-        stdout,
-        stderr,
-    }
-}
-
 /// What is in the default state directory, oldest first.
 pub fn states(home: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(home.join(".shuffle-aws-vaults")) else {
@@ -169,4 +134,10 @@ pub fn states(home: &Path) -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
     all.sort();
     all
+}
+
+/// There is a state to go on with.
+pub fn has_state(home: &Path) -> bool {
+    let is_state = |path: &PathBuf| path.extension().is_some_and(|e| e == "json");
+    states(home).iter().any(is_state)
 }

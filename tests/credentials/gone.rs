@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{ACCOUNTS, Done, Rig, json};
+use crate::common::{ACCOUNTS, Done, Rig, json, side_by_side};
 use crate::{PROFILES, SIM, copy, expired_at, run};
 
 fn assert_saved(done: &Done, rig: &Rig) {
@@ -99,23 +99,23 @@ fn keys_in_the_environment_are_not_waited_for() {
 
 #[test]
 fn reads_whose_credentials_are_gone_end_with_2() {
-    let rig = Rig::new("--vault v1=5000 --resources 5000 --latency-ms 300");
-    for command in [
+    side_by_side([
         "shuffle-aws-vaults list --source-account $SRC --source-profile src --vault v1 --credential-wait 0.02 > /dev/null".to_owned(),
         format!("shuffle-aws-vaults verify {ACCOUNTS} {PROFILES} --vault v1 --credential-wait 0.02"),
         copy(&format!("{PROFILES} --credential-wait 0.02")),
-    ] {
+    ], |command| {
+        let rig = Rig::new("--vault v1=5000 --resources 5000 --latency-ms 300");
         let script = expired_at(&command, "ListRecoveryPointsByBackupVault 2", "true");
         let done = run(&rig, &format!("both; {script}"));
         assert_eq!(done.code, 2, "{command}: {}", done.stderr);
         assert!(done.stderr.contains("write new keys for the profile src"), "{}", done.stderr);
         assert_eq!(done.calls("StartCopyJob"), 0);
-    }
+    });
 }
 
 #[test]
 fn a_signal_ends_the_wait_within_5_seconds() {
-    for signal in ["INT", "TERM", "HUP"] {
+    side_by_side(["INT", "TERM", "HUP"], |signal| {
         let rig = Rig::new(SIM);
         let command = format!("{} 2> log", copy(PROFILES).replace("timeout 120 ", ""));
         let script = format!(
@@ -132,7 +132,7 @@ fn a_signal_ends_the_wait_within_5_seconds() {
             "{signal}: {milliseconds} ms: {log}"
         );
         assert_saved(&done, &rig);
-    }
+    });
 }
 
 /// Runs a command on a terminal of its own; `keyboard` is the script of what happens meanwhile, and
@@ -185,21 +185,24 @@ fn on_a_terminal_one_question_is_asked_and_enter_goes_on() {
 
 #[test]
 fn on_a_terminal_q_and_ctrl_c_and_the_end_of_input_stop_with_2() {
-    for (name, answer) in [("q", "q\\n"), ("ctrl-c", "\\003"), ("ctrl-d", "\\004")] {
-        let rig = Rig::new(SIM);
-        let command = copy(&format!("{PROFILES} --workers 20 --yes"));
-        let keyboard = format!(
-            "until_calls StartCopyJob 30; expire; {ASKED}; at=$(date +%s); type_in '{answer}'
+    side_by_side(
+        [("q", "q\\n"), ("ctrl-c", "\\003"), ("ctrl-d", "\\004")],
+        |(name, answer)| {
+            let rig = Rig::new(SIM);
+            let command = copy(&format!("{PROFILES} --workers 20 --yes"));
+            let keyboard = format!(
+                "until_calls StartCopyJob 30; expire; {ASKED}; at=$(date +%s); type_in '{answer}'
              wait $pid; echo $(( $(date +%s) - at ))"
-        );
-        let done = run(&rig, &on_a_terminal(&command, &keyboard));
-        let screen = screen(&rig);
-        assert_eq!(done.code, 2, "{name}: {screen}");
-        assert_saved(&done, &rig);
-        assert_eq!(screen.matches("press Enter").count(), 1, "{name}: {screen}");
-        let seconds: u64 = done.stdout.trim().parse().unwrap();
-        assert!(seconds <= 5, "{name}: {seconds} s: {screen}");
-    }
+            );
+            let done = run(&rig, &on_a_terminal(&command, &keyboard));
+            let screen = screen(&rig);
+            assert_eq!(done.code, 2, "{name}: {screen}");
+            assert_saved(&done, &rig);
+            assert_eq!(screen.matches("press Enter").count(), 1, "{name}: {screen}");
+            let seconds: u64 = done.stdout.trim().parse().unwrap();
+            assert!(seconds <= 5, "{name}: {seconds} s: {screen}");
+        },
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{ACCOUNTS, Rig, json};
+use crate::common::{ACCOUNTS, Rig, json, side_by_side};
 use crate::{PROFILES, SIM, WORKERS, copy, expired_at, run};
 
 /// A `credential_process` that counts its calls in `calls.log`; `before` is run first.
@@ -36,12 +36,7 @@ fn a_process_is_run_once_for_all_workers() {
     let done = run(&rig, &format!("{profile}; {script}"));
     done.assert_whole(&rig, 80);
     assert_eq!(process_calls(&rig), 2, "{}", done.stderr);
-    assert_eq!(done.renewals("source"), 1, "{}", done.stderr);
-    assert!(
-        done.errors("ExpiredTokenException") <= WORKERS + 1,
-        "{}",
-        done.stderr
-    );
+    done.assert_renewed_once();
 }
 
 #[test]
@@ -62,28 +57,31 @@ fn a_process_that_fails_twice_is_run_a_third_time() {
 #[test]
 fn a_process_that_hangs_or_prints_nonsense_ends_the_run_with_2_and_says_so() {
     let began = Instant::now();
-    for (before, text) in [
-        ("[ $n = 1 ] || hang", "none came within 1.5 s"),
-        (
-            "[ $n = 1 ] || { echo '<html>'; exit 0; }",
-            "could not parse response",
-        ),
-    ] {
-        let rig = Rig::new(SIM);
-        let profile = process(&rig, before);
-        let short = "--connect-timeout 0.5 --read-timeout 0.5 --credential-wait 0.05";
-        let script = expired_at(&copy(&format!("{PROFILES} {short}")), "StartCopyJob 30", "true");
-        // What hangs is left alone by the SDK.
-        let done = run(
-            &rig,
-            &format!("{profile}; {script}; code=$?; [ ! -e hung ] || kill $(cat hung); exit $code"),
-        );
-        assert_eq!(done.code, 2, "{}", done.stderr);
-        assert!(done.stderr.contains(text), "{text}: {}", done.stderr);
-        let advice = "check the credential_process of the profile src";
-        assert!(done.stderr.contains(advice), "{}", done.stderr);
-        assert_eq!(json(&rig.path("s.json"))["failed"], 0);
-    }
+    side_by_side(
+        [
+            ("[ $n = 1 ] || hang", "none came within 1.5 s"),
+            (
+                "[ $n = 1 ] || { echo '<html>'; exit 0; }",
+                "could not parse response",
+            ),
+        ],
+        |(before, text)| {
+            let rig = Rig::new(SIM);
+            let profile = process(&rig, before);
+            let short = "--connect-timeout 0.5 --read-timeout 0.5 --credential-wait 0.05";
+            let script = expired_at(&copy(&format!("{PROFILES} {short}")), "StartCopyJob 30", "true");
+            // What hangs is left alone by the SDK.
+            let done = run(
+                &rig,
+                &format!("{profile}; {script}; code=$?; [ ! -e hung ] || kill $(cat hung); exit $code"),
+            );
+            assert_eq!(done.code, 2, "{}", done.stderr);
+            assert!(done.stderr.contains(text), "{text}: {}", done.stderr);
+            let advice = "check the credential_process of the profile src";
+            assert!(done.stderr.contains(advice), "{}", done.stderr);
+            assert_eq!(json(&rig.path("s.json"))["failed"], 0);
+        },
+    );
     assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
 }
 
@@ -157,7 +155,11 @@ fn renewed_credentials_of_another_account_are_refused() {
     let text = "they belong to account 987654321098, not to 123456789012";
     assert!(done.stderr.contains(text), "{}", done.stderr);
     assert_eq!(done.renewals("source"), 0, "{}", done.stderr);
-    // The same ahead of an expiry that is near: the old ones are used to their end.
+}
+
+/// Ahead of an expiry that is near: the old ones are used to their end.
+#[test]
+fn renewed_credentials_of_another_account_are_refused_ahead_of_an_expiry() {
     let rig = Rig::new("--vault v1=40 --resources 40 --job-seconds 1");
     let profile = process(&rig, "[ $n = 1 ] || account=987654321098");
     let text = std::fs::read_to_string(rig.path("process.sh")).unwrap();
@@ -202,7 +204,7 @@ fn sso(rig: &Rig, config: &str) -> String {
 
 #[test]
 fn a_new_sso_login_heals_a_run_in_both_forms_of_profile() {
-    for config in SSO {
+    side_by_side(SSO, |config| {
         let rig = Rig::new(SIM);
         let profile = sso(&rig, config);
         // The login has ended when the keys do, and the operator logs in again a little later.
@@ -221,38 +223,41 @@ fn a_new_sso_login_heals_a_run_in_both_forms_of_profile() {
         // The SDK looks at the end of a login only if the profile names a session.
         let most = if config == SSO[0] { 2 } else { 2 + 3 + 2 };
         assert!(done.calls("GetRoleCredentials") <= most, "{}", done.stderr);
-    }
+    });
 }
 
 #[test]
 fn an_expired_sso_login_at_the_beginning_is_an_error_that_names_the_command() {
-    for (config, lifetime) in [(SSO[0], "login -60"), (SSO[1], "login -60"), (SSO[0], "true")] {
-        let rig = Rig::new("--vault v1=3");
-        let profile = sso(&rig, config);
-        let done = run(
-            &rig,
-            &format!(
-                "{profile}; {lifetime}; shuffle-aws-vaults list --source-account $SRC --source-profile src"
-            ),
-        );
-        assert_eq!(done.code, 1, "{}", done.stderr);
-        assert!(
-            done.stderr.contains("run: aws sso login --profile src"),
-            "{}",
-            done.stderr
-        );
-        // The same if the profile is found by its account.
-        let done = run(
-            &rig,
-            &format!("{profile}; {lifetime}; shuffle-aws-vaults list --source-account $SRC"),
-        );
-        assert_eq!(done.code, 1, "{}", done.stderr);
-        assert!(
-            done.stderr.contains("run: aws sso login --profile src"),
-            "{}",
-            done.stderr
-        );
-    }
+    side_by_side(
+        [(SSO[0], "login -60"), (SSO[1], "login -60"), (SSO[0], "true")],
+        |(config, lifetime)| {
+            let rig = Rig::new("--vault v1=3");
+            let profile = sso(&rig, config);
+            let done = run(
+                &rig,
+                &format!(
+                    "{profile}; {lifetime}; shuffle-aws-vaults list --source-account $SRC --source-profile src"
+                ),
+            );
+            assert_eq!(done.code, 1, "{}", done.stderr);
+            assert!(
+                done.stderr.contains("run: aws sso login --profile src"),
+                "{}",
+                done.stderr
+            );
+            // The same if the profile is found by its account.
+            let done = run(
+                &rig,
+                &format!("{profile}; {lifetime}; shuffle-aws-vaults list --source-account $SRC"),
+            );
+            assert_eq!(done.code, 1, "{}", done.stderr);
+            assert!(
+                done.stderr.contains("run: aws sso login --profile src"),
+                "{}",
+                done.stderr
+            );
+        },
+    );
 }
 
 #[test]
@@ -260,7 +265,7 @@ fn a_containers_service_and_a_web_identity_are_asked_once_for_all_workers() {
     let service = "export AWS_CONTAINER_CREDENTIALS_FULL_URI=\"$AWS_ENDPOINT_URL/_credentials?account=$SRC&form=container\"";
     let identity = "echo token > token; export AWS_WEB_IDENTITY_TOKEN_FILE=$PWD/token \
                     AWS_ROLE_ARN=arn:aws:iam::$SRC:role/Mover AWS_ROLE_SESSION_NAME=mover";
-    for source in [service, identity] {
+    side_by_side([service, identity], |source| {
         let rig = Rig::new(SIM);
         let destination = "printf '[profile dst]\\nrole_arn = arn:aws:iam::%s:role/R\\nsource_profile = base\\n\
                            [profile base]\\naws_access_key_id = AKIA%sSIMS\\naws_secret_access_key = x\\n' $DST $SRC \
@@ -273,7 +278,7 @@ fn a_containers_service_and_a_web_identity_are_asked_once_for_all_workers() {
         if source == identity {
             assert_eq!(done.calls("AssumeRoleWithWebIdentity"), 2, "{}", done.stderr);
         }
-    }
+    });
 }
 
 #[test]
