@@ -170,4 +170,15 @@ mod tests {
         }
         assert_eq!(AppError::ClosedPipe.hint(), None);
     }
+
+    #[test]
+    fn credentials_that_ended_leave_a_run_to_go_on_with() {
+        for (class, wanted) in [(ErrorClass::Credentials, 2), (ErrorClass::AccessDenied, 1)] {
+            let error = || ApiError::for_test("ListCopyJobs", class, false);
+            assert_eq!(code(&Err(error().into())), wanted);
+            let setup = VaultSetupError::Api(error());
+            assert_eq!(code(&Err(setup.into())), wanted);
+            assert_eq!(AppError::from(error()).hint(), error().hint());
+        }
+    }
 }

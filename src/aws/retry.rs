@@ -73,4 +73,14 @@ mod tests {
             assert_eq!(RetryRule::OnlyUnsent.covers(&error), only_unsent, "{error:?}");
         }
     }
+
+    #[test]
+    fn no_two_workers_wait_for_the_same_time() {
+        let first = || backoff().build().next();
+        let one = first();
+        assert!(
+            (0..20).any(|_| first() != one),
+            "without jitter all come back at once"
+        );
+    }
 }

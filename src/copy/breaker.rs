@@ -68,4 +68,15 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_second_systemic_cause_is_counted_from_one() {
+        let mut breaker = Breaker::default();
+        for _ in 0..4 {
+            assert!(!breaker.failed(FailureCause::Role));
+        }
+        // Two causes: what is common to all jobs is not known, so that more evidence is wanted.
+        let first = (0..30).position(|_| breaker.failed(FailureCause::VaultPolicy));
+        assert_eq!(first, Some(19));
+    }
 }

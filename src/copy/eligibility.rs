@@ -198,6 +198,7 @@ mod tests {
         };
         let table = "arn:aws:dynamodb:us-east-1:123456789012:table/T";
         let basic = point(&format!("{table}/backup/1"), table, "DynamoDB");
+        let backup = "arn:aws:backup:us-east-1:123456789012:recovery-point:1-2";
         let cluster = "arn:aws:rds:us-east-1:123456789012:cluster:c";
         let continuous = "arn:aws:backup:us-east-1:123456789012:recovery-point:continuous:db-1";
         let bucket = "arn:aws:s3:::b";
@@ -240,6 +241,7 @@ mod tests {
             ),
             (managed, Some(SkipReason::AwsManagedKey)),
             (basic, Some(SkipReason::UnsupportedType)),
+            (point(backup, table, "DynamoDB"), None),
             (
                 point("arn:aws:rds:us-east-1:1:cluster-snapshot:x", cluster, "RDS"),
                 Some(SkipReason::UnsupportedType),
@@ -282,5 +284,41 @@ mod tests {
             ..efs()
         };
         assert_eq!(skip_reason(&creating, rules, Utc::now()), None);
+    }
+
+    #[test]
+    fn a_point_that_lives_exactly_long_enough_is_copied() {
+        let now = Utc::now();
+        let rules = EligibilityRules {
+            min_remaining_days: Some(7),
+            ..EligibilityRules::default()
+        };
+        for (seconds, wanted) in [(0, None), (-1, Some(SkipReason::Expiring))] {
+            let point = RecoveryPoint {
+                delete_at: Some(now + TimeDelta::days(7) + TimeDelta::seconds(seconds)),
+                ..efs()
+            };
+            assert_eq!(skip_reason(&point, rules, now), wanted);
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_fully_managed_point_does_not_matter() {
+        let key = Some("arn:aws:kms:us-east-1:123456789012:alias/aws/elasticfilesystem".to_owned());
+        let point = RecoveryPoint {
+            encryption_key_arn: key,
+            ..efs()
+        };
+        assert!(is_fully_managed(&point) && !is_fully_managed_type("EBS"));
+        assert_eq!(reason(&point), None);
+    }
+
+    #[test]
+    fn a_database_that_is_no_cluster_is_copied() {
+        let db = "arn:aws:rds:us-east-1:123456789012:db:d";
+        assert_eq!(
+            reason(&point("arn:aws:rds:us-east-1:1:snapshot:x", db, "RDS")),
+            None
+        );
     }
 }

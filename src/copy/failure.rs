@@ -228,4 +228,42 @@ mod tests {
             FailureCause::Unsupported
         );
     }
+
+    #[test]
+    fn a_refusal_of_what_is_not_there_says_so_whatever_its_text() {
+        assert_eq!(
+            FailureCause::of_refusal("ResourceNotFoundException", "nope"),
+            FailureCause::Gone
+        );
+        assert_eq!(
+            FailureCause::of_refusal("InvalidParameterValueException", "nope"),
+            FailureCause::Other
+        );
+    }
+
+    #[test]
+    fn each_cause_has_a_name_of_its_own_and_a_way_on() {
+        use FailureCause as C;
+        let causes = [
+            C::Organization,
+            C::CrossAccountOptIn,
+            C::VaultPolicy,
+            C::Role,
+            C::VaultKey,
+            C::LockRange,
+            C::AccessDenied,
+            C::SourceKey,
+            C::TooManyJobs,
+            C::AwsInternal,
+            C::Fatal,
+            C::Gone,
+            C::Unsupported,
+            C::Partial,
+            C::Other,
+        ];
+        let names: std::collections::BTreeSet<&str> = causes.iter().map(|c| c.as_str()).collect();
+        assert_eq!(names.len(), causes.len());
+        assert!(names.contains("vault_policy") && names.contains("aws_internal"));
+        assert!(C::Role.fix().contains("--iam-role-arn") && C::Gone.fix().contains("expired"));
+    }
 }

@@ -124,4 +124,44 @@ mod tests {
         assert!(!limit.too_late_to_start(secs(79), Some(secs(60))));
         assert!(limit.too_late_to_start(secs(80), Some(secs(60))));
     }
+
+    #[test]
+    fn only_a_higher_reason_wakes_those_who_follow() {
+        let stop = StopSource::new(CancellationToken::new());
+        let mut seen = stop.subscribe();
+        stop.raise(StopReason::Systemic);
+        assert!(seen.has_changed().unwrap());
+        assert_eq!(*seen.borrow_and_update(), Some(StopReason::Systemic));
+        for same_or_lower in [StopReason::Systemic, StopReason::RuntimeLimit] {
+            stop.raise(same_or_lower);
+            assert!(!seen.has_changed().unwrap());
+        }
+    }
+
+    #[test]
+    fn the_first_signal_asks_and_the_second_ends() {
+        let cancel = CancellationToken::new();
+        let stop = StopSource::new(cancel.clone());
+        stop.raise(StopReason::CredentialsGone);
+        assert_eq!(stop.signalled(), StopReason::Interrupted);
+        assert!(!cancel.is_cancelled());
+        assert_eq!(stop.signalled(), StopReason::InterruptedAgain);
+        assert!(cancel.is_cancelled());
+    }
+
+    #[test]
+    fn the_drain_is_known_once_a_run_is_on() {
+        let stop = StopSource::new(CancellationToken::new());
+        assert_eq!(stop.drain(), None);
+        stop.run_begins(Duration::from_secs(7));
+        stop.run_begins(Duration::from_secs(8));
+        assert_eq!(stop.drain(), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn time_left_ends_at_zero() {
+        let limit = RuntimeLimit::new(Duration::from_secs(10));
+        assert_eq!(limit.left(Duration::from_secs(4)), Duration::from_secs(6));
+        assert_eq!(limit.left(Duration::from_secs(11)), Duration::ZERO);
+    }
 }

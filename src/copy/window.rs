@@ -55,3 +55,44 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adaptive_window_grows_by_one_for_each_windows_worth_of_ends() {
+        let mut window = Window::adaptive(10);
+        for _ in 0..10 {
+            assert_eq!(window.size(), 10);
+            window.on_finished();
+        }
+        window.on_finished();
+        assert_eq!(window.size(), 11);
+        for _ in 0..2_000_000 {
+            window.on_finished();
+        }
+        assert_eq!(window.size(), MAX_IN_FLIGHT);
+    }
+
+    #[test]
+    fn a_refusal_takes_a_twentieth_of_what_was_under_way_and_leaves_one() {
+        let mut window = Window::adaptive(500);
+        for (in_flight, wanted) in [(100, 95), (0, 1), (1, 1), (10_000, 950)] {
+            window.on_quota(in_flight);
+            assert_eq!(window.size(), wanted, "{in_flight}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_window_stays_within_its_bounds_and_never_changes() {
+        for (wanted, found) in [(0, 1), (7, 7), (5_000, MAX_IN_FLIGHT)] {
+            let mut window = Window::fixed(wanted);
+            assert_eq!(window.size(), found);
+            window.on_finished();
+            window.on_quota(3);
+            assert_eq!(window, Window::fixed(wanted));
+        }
+        assert_ne!(Window::adaptive(7), Window::fixed(7));
+    }
+}

@@ -91,6 +91,12 @@ impl Aws {
         self.jobs.push(job);
     }
 
+    /// The job that a start with the token, sent at `sent`, has made.
+    pub(super) fn job_of(&self, token: &IdempotencyToken, sent: Duration) -> Option<&CopyJobId> {
+        let job = self.jobs.get(*self.tokens.get(token)?)?;
+        Some(&job.id).filter(|_| job.age.is_none() && job.begins >= sent)
+    }
+
     /// The jobs that the engine awaits and that lists show as ended by now, less those that had ended
     /// before it awaited them.
     pub(super) fn visible(
@@ -163,6 +169,9 @@ impl Aws {
         } else {
             (CopyJobState::Completed, None)
         };
+        // What AWS denies to know may stand in its lists all the same.
+        let known = !scenario.chance(scenario.forgotten);
+        let unlisted = if known { scenario.unlisted } else { 0.6 };
         let job = Job {
             id: CopyJobId::from_aws(&format!("job-{}", self.jobs.len())),
             point: request.recovery_point_arn.clone(),
@@ -171,8 +180,8 @@ impl Aws {
             ends: at + scenario.within(scenario.job_seconds),
             end,
             message,
-            listed: !scenario.chance(scenario.unlisted),
-            known: !scenario.chance(scenario.forgotten),
+            listed: !scenario.chance(unlisted),
+            known,
             age: None,
         };
         let answer = self.answer(&job);
@@ -220,7 +229,7 @@ impl Aws {
         let jobs = self
             .jobs
             .iter()
-            .filter(|job| job.listed && job.known && job.begins <= seen && wanted(job));
+            .filter(|job| job.listed && job.begins <= seen && wanted(job));
         jobs.map(|job| self.show(job, seen)).collect()
     }
 

@@ -11,8 +11,8 @@ use crate::copy::event::StopReason;
 use crate::copy::run::VaultLedger;
 use crate::state::JournalRecord;
 
-/// Most steps of one process: more are made by one that turns in circles only.
-const MOST_STEPS: u32 = 200_000;
+/// Most steps of one process in a minute: more are made by one that turns in circles only.
+const MOST_STEPS: u32 = 2_000;
 
 impl Life {
     pub(super) fn run_process(&mut self) -> Result<End, String> {
@@ -58,6 +58,7 @@ impl Life {
         engine.restore(self.moment(began));
         self.watch.process_begins(began);
         let (mut calls, mut polling, mut stopped, mut steps) = (0_usize, false, None, 0_u32);
+        let (mut minute, mut wake) = (began, None);
         let interval = self.scenario.policy.poll_interval;
         self.at(self.now + interval, Event::PollTimer { process });
         loop {
@@ -82,6 +83,9 @@ impl Life {
             } else {
                 self.watch.settled(&engine, self.now, free.saturating_sub(sent));
             }
+            if self.now > minute + Duration::from_mins(1) {
+                (minute, steps) = (self.now, 0);
+            }
             steps += 1;
             if steps > MOST_STEPS || self.now > self.scenario.faults_until + LIMIT {
                 return Err(format!("not over at {:?}: {:?}", self.now, engine.stats()));
@@ -91,7 +95,10 @@ impl Life {
                 && let Some(at) = engine.next_call(self.moment(began))
             {
                 let at = (began + at).max(self.now + Duration::from_millis(1));
-                self.at(at, Event::Wake);
+                if wake.is_none_or(|earlier| earlier <= self.now || at < earlier) {
+                    wake = Some(at);
+                    self.at(at, Event::Wake);
+                }
             }
             let Some(event) = self.next_event() else {
                 return Err(format!("nothing will ever happen: {:?}", engine.stats()));
@@ -106,7 +113,13 @@ impl Life {
                 Event::Answered { process: to, answer } if to == process => {
                     self.note(&format!("answer {answer:?}"));
                     calls -= 1;
-                    self.watch.answered(&engine, &answer, self.now);
+                    // Which job is the attempt's is told by its date as well, if clocks agree.
+                    let token = self
+                        .watch
+                        .token(&engine, answer.id)
+                        .filter(|_| self.scenario.skew.is_zero());
+                    let own = token.and_then(|(token, sent)| self.aws.job_of(token, *sent));
+                    self.watch.answered(&engine, &answer, own, self.now);
                     engine.answered(answer, moment);
                     if self.dies() {
                         return Ok(End::Died);
@@ -117,6 +130,7 @@ impl Life {
                 }
                 Event::Polled { process: to, seen } if to == process => {
                     self.note(&format!("poll {seen:?}"));
+                    self.watch.failed(seen.error.as_ref());
                     polling = engine.poll_ended(seen, moment);
                     if polling {
                         let poll = engine.next_poll(moment);

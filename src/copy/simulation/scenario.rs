@@ -67,10 +67,28 @@ pub(super) struct Scenario {
     pub(super) drain: Duration,
 }
 
+fn limits(rng: &mut StdRng) -> Limits {
+    let size = rng.random_range(1..=8);
+    let window = if rng.random_bool(0.3) {
+        Window::adaptive(size)
+    } else {
+        Window::fixed(size)
+    };
+    let per_type = if rng.random_bool(0.3) {
+        HashMap::from([("EBS".to_owned(), rng.random_range(1..=2))])
+    } else {
+        HashMap::new()
+    };
+    Limits {
+        window,
+        per_resource: rng.random_range(1..=2),
+        per_type,
+    }
+}
+
 impl Scenario {
     /// The migration of a seed. Half of the faults are absent from any one, so that each also meets
     /// the others alone.
-    #[expect(clippy::too_many_lines, reason = "one draw after the other")]
     pub(super) fn of(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut share = |most: f64| {
@@ -102,12 +120,7 @@ impl Scenario {
         let list_lag = secs(rng.random_range(0..=if replay { 600 } else { most }));
         let grace = secs(grace);
         let workers = rng.random_range(1..=6);
-        let size = rng.random_range(1..=8);
-        let window = if rng.random_bool(0.3) {
-            Window::adaptive(size)
-        } else {
-            Window::fixed(size)
-        };
+        let limits = limits(&mut rng);
         let shortest = rng.random_range(1..=300);
         // Where points are copied again on purpose, AWS's clock is followed, and earlier copies may be
         // as young as the tolerance allows; else nobody takes those of the last day for foreign ones.
@@ -117,20 +130,11 @@ impl Scenario {
         } else {
             (900, TimeDelta::days(1) + TimeDelta::minutes(20))
         };
-        let per_type = if rng.random_bool(0.3) {
-            HashMap::from([("EBS".to_owned(), rng.random_range(1..=2))])
-        } else {
-            HashMap::new()
-        };
         Self {
             policy: RunPolicy {
                 workers,
                 poll_interval: secs(rng.random_range(1..=60)),
-                limits: Limits {
-                    window,
-                    per_resource: rng.random_range(1..=2),
-                    per_type,
-                },
+                limits,
                 iam_role_arn: "arn:aws:iam::123456789012:role/r".parse().expect("an ARN"),
                 retention: Retention::Source,
                 circuit_breaker: false,

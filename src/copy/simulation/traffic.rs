@@ -121,7 +121,9 @@ impl Life {
             error: None,
             failed_at: None,
         };
-        if self.faulty(self.scenario.poll_fails) {
+        if self.faulty(self.scenario.credentials) {
+            seen.error = Some(error(ErrorClass::Credentials, false));
+        } else if self.faulty(self.scenario.poll_fails) {
             seen.error = Some(error(ErrorClass::Transient, false));
         } else {
             if let Some(since) = poll.completed_after {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use crate::aws::{ApiError, ErrorClass};
 use crate::copy::call::{Answer, AnswerKind, Call, CallKind, Origin};
 use crate::copy::engine::Engine;
-use crate::copy::event::CopyEventKind;
+use crate::copy::event::{CopyEventKind, StopReason};
 use crate::copy::poller::{Poll, Seen};
 use crate::copy::scheduler::ItemId;
 use crate::copy::window::Window;
-use crate::domain::{CopyJobId, RecoveryPointArn};
+use crate::domain::{CopyJobId, IdempotencyToken, RecoveryPointArn};
 use crate::state::{Item, ItemState};
 
 /// A point that failed for now is not started again before that.
@@ -23,11 +23,15 @@ const UNSEEN_POLLS: u32 = 20;
 /// Longest time between two such questions.
 const LONGEST_PATIENCE: Duration = Duration::from_hours(2);
 
-/// What is remembered to judge the next step by. Only `sent` outlives a process.
+/// What is remembered to judge the next step by. Only `sent` and `tokens` outlive a process.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     /// When the starts that AWS may have taken were last sent.
     sent: HashMap<ItemId, Duration>,
+    /// The tokens that were last sent, and when.
+    tokens: HashMap<ItemId, (IdempotencyToken, Duration)>,
+    /// Points in doubt whose own failed job AWS has just listed.
+    found: HashSet<ItemId>,
     began: Duration,
     not_before: HashMap<RecoveryPointArn, Duration>,
     full_until: Option<Duration>,
@@ -48,6 +52,7 @@ pub(super) struct Watch {
     settled_at: Option<Duration>,
     pub(super) completed: usize,
     listing_denied: bool,
+    credentials_gone: bool,
     pub(super) violations: Vec<String>,
 }
 
@@ -56,6 +61,7 @@ impl Watch {
     pub(super) fn process_begins(&mut self, now: Duration) {
         *self = Self {
             sent: std::mem::take(&mut self.sent),
+            tokens: std::mem::take(&mut self.tokens),
             violations: std::mem::take(&mut self.violations),
             began: now,
             ..Self::default()
@@ -77,7 +83,13 @@ impl Watch {
         let alone = self.calls_of.insert(id);
         self.must(alone, || format!("{now:?}: two calls at once of {id:?}"));
         match &call.kind {
-            CallKind::Start(_) => {
+            CallKind::Start(request) => {
+                let found = self.found.remove(&id);
+                self.must(!found, || {
+                    format!("{now:?}: {id:?} is sent again, though its job was listed")
+                });
+                let token = request.idempotency_token.clone();
+                self.tokens.insert(id, (token, now));
                 self.must(!stopped, || format!("{now:?}: {id:?} is started after a stop"));
                 if engine.doubts.contains_key(&id) {
                     self.settling_calls += 1;
@@ -99,6 +111,7 @@ impl Watch {
                 });
             }
             CallKind::Examine(candidate) => {
+                self.found.remove(&id);
                 self.settling_calls += u64::from(candidate.origin != Origin::Answer);
             }
         }
@@ -172,9 +185,31 @@ impl Watch {
     }
 
     /// An answer has come; the engine has not heard of it yet.
-    pub(super) fn answered(&mut self, engine: &Engine<'_>, answer: &Answer, now: Duration) {
+    /// `own` is the job that the last start of the point has made.
+    pub(super) fn answered(
+        &mut self,
+        engine: &Engine<'_>,
+        answer: &Answer,
+        own: Option<&CopyJobId>,
+        now: Duration,
+    ) {
+        if let AnswerKind::Found(Ok(jobs)) = &answer.kind
+            && let Some((_, item)) = engine.item(answer.id)
+            && usize::try_from(item.attempt).is_ok_and(|attempt| jobs.len() >= attempt)
+            && jobs
+                .iter()
+                .any(|job| Some(&job.copy_job_id) == own && job.state.is_terminal())
+        {
+            self.found.insert(answer.id);
+        }
         self.calls_of.remove(&answer.id);
         self.touched.insert(answer.id, now);
+        let error = match &answer.kind {
+            AnswerKind::Started(started) => started.as_ref().err(),
+            AnswerKind::Found(found) => found.as_ref().err(),
+            AnswerKind::Examined(_, job) => job.as_ref().err(),
+        };
+        self.failed(error);
         let AnswerKind::Started(started) = &answer.kind else {
             return;
         };
@@ -199,6 +234,19 @@ impl Watch {
         self.room = 0;
     }
 
+    /// The token of the point's attempt, and when it was last sent, if it was.
+    pub(super) fn token(&self, engine: &Engine<'_>, id: ItemId) -> Option<&(IdempotencyToken, Duration)> {
+        let (ledger, item) = engine.item(id)?;
+        let vault = &ledger.destination_vault_arn;
+        let current = IdempotencyToken::for_attempt(&item.recovery_point_arn, vault, item.attempt);
+        self.tokens.get(&id).filter(|(token, _)| *token == current)
+    }
+
+    /// A call, or a poll, has failed.
+    pub(super) fn failed(&mut self, error: Option<&ApiError>) {
+        self.credentials_gone |= error.is_some_and(|error| error.class == ErrorClass::Credentials);
+    }
+
     /// Throttled answers within a second count as one.
     fn throttled(&mut self, now: Duration) {
         if self
@@ -217,6 +265,11 @@ impl Watch {
                 self.room += 1;
             }
             CopyEventKind::ItemFailed { .. } => self.room += 1,
+            CopyEventKind::StopRequested { reason } => {
+                let is_known = *reason == StopReason::Interrupted
+                    || (*reason == StopReason::CredentialsGone && self.credentials_gone);
+                self.must(is_known, || format!("{now:?}: a stop for no cause: {reason:?}"));
+            }
             CopyEventKind::ItemRequeued {
                 recovery_point_arn: arn,
                 reason,
@@ -256,6 +309,9 @@ impl Watch {
             return;
         }
         self.settled_at = Some(now);
+        self.must(!self.credentials_gone, || {
+            format!("{now:?}: the run goes on without credentials")
+        });
         let patience = engine
             .policy
             .list_grace

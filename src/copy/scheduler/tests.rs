@@ -1,0 +1,253 @@
+use super::*;
+use proptest::prelude::*;
+
+fn id(index: u32) -> ItemId {
+    ItemId { vault: 0, index }
+}
+
+fn scheduler(window: usize, per_resource: usize, per_type: &[(&str, usize)]) -> Scheduler {
+    Scheduler::new(Limits {
+        window: Window::fixed(window),
+        per_resource,
+        per_type: per_type
+            .iter()
+            .map(|(name, n)| ((*name).to_owned(), *n))
+            .collect(),
+    })
+}
+
+#[test]
+fn goes_round_robin_over_resources_and_oldest_first_within_one() {
+    let mut s = scheduler(10, 10, &[]);
+    for (index, resource) in [(0, "a"), (1, "a"), (2, "a"), (3, "b")] {
+        s.add_pending(id(index), resource, "EBS");
+    }
+    let order: Vec<u32> = std::iter::from_fn(|| s.take_start(Duration::ZERO))
+        .map(|i| i.index)
+        .collect();
+    assert_eq!(order, [0, 3, 1, 2]);
+}
+
+#[test]
+fn a_crowded_resource_does_not_block_the_others() {
+    let mut s = scheduler(2, 1, &[]);
+    for index in 0..100 {
+        s.add_pending(id(index), "crowded", "EBS");
+    }
+    s.add_pending(id(100), "other", "EBS");
+    assert_eq!(s.take_start(Duration::ZERO), Some(id(0)));
+    assert_eq!(s.take_start(Duration::ZERO), Some(id(100)));
+    assert_eq!(s.take_start(Duration::ZERO), None);
+    s.finished(id(0));
+    assert_eq!(s.take_start(Duration::ZERO), Some(id(1)));
+}
+
+#[test]
+fn a_full_type_does_not_block_the_others() {
+    let mut s = scheduler(10, 1, &[("FSx", 1)]);
+    s.add_pending(id(0), "f1", "FSx");
+    s.add_pending(id(1), "f2", "FSx");
+    s.add_pending(id(2), "e1", "EFS");
+    let taken: Vec<_> = std::iter::from_fn(|| s.take_start(Duration::ZERO)).collect();
+    assert_eq!(taken, [id(0), id(2)]);
+    s.finished(id(0));
+    assert_eq!(s.take_start(Duration::ZERO), Some(id(1)));
+}
+
+#[test]
+fn after_a_quota_refusal_it_waits_for_a_job_to_end_or_for_the_time() {
+    let mut s = scheduler(10, 1, &[]);
+    for index in 0..4 {
+        s.add_pending(id(index), &format!("r{index}"), "EFS");
+    }
+    assert_eq!(s.take_start(Duration::ZERO), Some(id(0)));
+    assert_eq!(s.take_start(Duration::ZERO), Some(id(1)));
+    s.quota_reached(Duration::from_mins(1));
+    s.requeue(id(1), Duration::ZERO);
+    assert_eq!(s.take_start(Duration::from_secs(59)), None);
+    s.finished(id(0));
+    assert_eq!(
+        s.take_start(Duration::from_secs(59)),
+        Some(id(2)),
+        "the turn of the next resource"
+    );
+    s.quota_reached(Duration::from_mins(1));
+    assert_eq!(s.next_wake(), Some(Duration::from_mins(1)));
+    assert!(s.take_start(Duration::from_mins(1)).is_some());
+}
+
+#[test]
+fn the_adaptive_window_grows_and_backs_off() {
+    let mut window = Window::adaptive(10);
+    for _ in 0..1000 {
+        window.on_finished();
+    }
+    let grown = window.size();
+    assert!(grown > 40, "{grown}");
+    window.on_quota(20);
+    assert_eq!(window.size(), 19);
+    let mut fixed = Window::fixed(10);
+    fixed.on_finished();
+    fixed.on_quota(3);
+    assert_eq!(fixed.size(), 10);
+}
+
+proptest! {
+    /// Random ends, requeues and refusals: bounds hold at every step, every item is started
+    /// until it ends, and nothing is started twice at the same time.
+    #[test]
+    fn bounds_hold_and_every_item_ends(
+        resources in proptest::collection::vec((0u8..6, 0u8..3), 1..60),
+        moves in proptest::collection::vec((0u8..4, any::<prop::sample::Index>()), 0..200),
+        window in 1usize..8,
+        per_resource in 1usize..3,
+    ) {
+        let mut s = scheduler(window, per_resource, &[("T0", 2)]);
+        let name = |index: u32| {
+            let (r, t) = resources[index as usize];
+            (format!("r{r}-{t}"), format!("T{t}"))
+        };
+        for index in 0..u32::try_from(resources.len()).unwrap() {
+            let (r, t) = name(index);
+            s.add_pending(id(index), &r, &t);
+        }
+        let mut now = Duration::ZERO;
+        let mut running: Vec<ItemId> = Vec::new();
+        let mut ended = std::collections::HashSet::new();
+        let finish_all = moves.iter().copied().map(Some).chain(std::iter::repeat_n(None, 20_000));
+        for step in finish_all {
+            now += Duration::from_secs(1);
+            while let Some(next) = s.take_start(now) {
+                prop_assert!(!running.contains(&next) && !ended.contains(&next));
+                running.push(next);
+            }
+            prop_assert!(running.len() <= window);
+            prop_assert_eq!(running.len(), s.in_flight());
+            for item in &running {
+                let (r, t) = name(item.index);
+                let same = |want: &dyn Fn(&(String, String)) -> bool| running.iter().filter(|i| want(&name(i.index))).count();
+                prop_assert!(same(&|n| n.0 == r) <= per_resource);
+                prop_assert!(t != "T0" || same(&|n| n.1 == "T0") <= 2);
+            }
+            if running.is_empty() {
+                if s.pending() == 0 { break; }
+                continue;
+            }
+            match step {
+                Some((0, at)) => { let i = running.remove(at.index(running.len())); s.requeue(i, now + Duration::from_secs(3)); }
+                Some((1, at)) => { let i = running.remove(at.index(running.len())); s.quota_reached(now + Duration::from_secs(5)); s.requeue(i, now); }
+                Some((_, at)) => { let i = running.remove(at.index(running.len())); s.finished(i); ended.insert(i); }
+                None => { let i = running.remove(0); s.finished(i); ended.insert(i); }
+            }
+        }
+        prop_assert_eq!(ended.len(), resources.len());
+        prop_assert_eq!(s.in_flight(), 0);
+    }
+}
+
+#[test]
+fn goes_round_robin_over_types() {
+    let mut s = scheduler(10, 10, &[]);
+    let points = [
+        ("a1", "A"),
+        ("a2", "A"),
+        ("a3", "A"),
+        ("b1", "B"),
+        ("c1", "C"),
+        ("c2", "C"),
+    ];
+    for (index, (resource, kind)) in (0..).zip(points) {
+        s.add_pending(id(index), resource, kind);
+    }
+    assert_eq!((s.pending(), s.in_flight()), (6, 0));
+    let order: Vec<u32> = std::iter::from_fn(|| s.take_start(Duration::ZERO))
+        .map(|i| i.index)
+        .collect();
+    assert_eq!(order, [0, 3, 4, 1, 5, 2]);
+    assert_eq!((s.pending(), s.in_flight()), (0, 6));
+}
+
+#[test]
+fn what_is_queued_again_comes_first_of_its_resource_once_its_time_has_come() {
+    let mut s = scheduler(10, 1, &[]);
+    for index in 0..3 {
+        s.add_pending(id(index), "r", "EFS");
+    }
+    let at = Duration::from_secs(5);
+    assert_eq!(s.take_start(Duration::ZERO), Some(id(0)));
+    s.requeue(id(0), at);
+    assert_eq!((s.pending(), s.in_flight()), (3, 0));
+    assert_eq!(s.next_wake(), Some(at));
+    assert_eq!(s.take_start(at), Some(id(0)));
+    assert_eq!(s.next_wake(), None);
+    s.requeue(id(0), at * 2);
+    assert_eq!(
+        s.take_start(at),
+        Some(id(1)),
+        "it does not keep the others waiting"
+    );
+    s.finished(id(1));
+    assert_eq!(s.take_start(at * 2), Some(id(0)));
+}
+
+#[test]
+fn the_sooner_of_two_waits_is_told() {
+    let mut s = scheduler(10, 1, &[]);
+    s.add_pending(id(0), "r", "EFS");
+    s.add_pending(id(1), "q", "EFS");
+    assert_eq!(s.take_start(Duration::ZERO), Some(id(0)));
+    s.requeue(id(0), Duration::from_secs(9));
+    s.quota_reached(Duration::from_secs(4));
+    assert_eq!(s.next_wake(), Some(Duration::from_secs(4)));
+    assert_eq!(s.take_start(Duration::from_secs(3)), None);
+    assert_eq!(s.take_start(Duration::from_secs(4)), Some(id(1)));
+    assert_eq!(s.next_wake(), Some(Duration::from_secs(9)));
+}
+
+#[test]
+fn what_is_under_way_already_takes_its_slots() {
+    let mut s = scheduler(3, 1, &[("FSx", 1)]);
+    s.add_in_flight(id(0), "f1", "FSx");
+    s.add_in_flight(id(1), "e1", "EFS");
+    for (index, resource, kind) in [
+        (2, "f2", "FSx"),
+        (3, "e1", "EFS"),
+        (4, "e2", "EFS"),
+        (5, "e3", "EFS"),
+    ] {
+        s.add_pending(id(index), resource, kind);
+    }
+    assert_eq!(s.take_start(Duration::ZERO), Some(id(4)));
+    assert_eq!(s.take_start(Duration::ZERO), None);
+    s.finished(id(0));
+    assert_eq!(s.take_start(Duration::ZERO), Some(id(2)));
+    s.finished(id(1));
+    let rest: Vec<_> = std::iter::from_fn(|| s.take_start(Duration::ZERO)).collect();
+    assert_eq!(rest, [id(5)]);
+}
+
+#[test]
+fn the_window_follows_ends_and_refusals() {
+    let mut s = Scheduler::new(Limits {
+        window: Window::adaptive(2),
+        per_resource: 1,
+        per_type: HashMap::new(),
+    });
+    for index in 0..40 {
+        s.add_pending(id(index), &format!("r{index}"), "EFS");
+    }
+    let mut taken = Vec::new();
+    for _ in 0..2 {
+        taken.extend(std::iter::from_fn(|| s.take_start(Duration::ZERO)));
+        s.finished(taken.remove(0));
+        s.finished(taken.remove(0));
+        taken.extend(std::iter::from_fn(|| s.take_start(Duration::ZERO)));
+    }
+    let grown = s.in_flight();
+    assert!(grown >= 3, "{grown}");
+    // AWS takes all but the last of those: the window is what it took, less a twentieth.
+    s.quota_reached(Duration::from_secs(1));
+    s.requeue(taken.remove(0), Duration::ZERO);
+    s.requeue(taken.remove(0), Duration::ZERO);
+    assert_eq!(s.take_start(Duration::from_secs(2)), None);
+}
