@@ -115,8 +115,8 @@ fn rig(points: u64, share: &str, messages: &[&str]) -> Rig {
 }
 
 fn group<'a>(summary: &'a Value, cause: &str) -> Option<&'a Value> {
-    let groups = summary["failure_groups"].as_array().unwrap();
-    groups.iter().find(|group| group["cause"] == cause)
+    let mut groups = summary["failure_groups"].as_array()?.iter();
+    groups.find(|group| group["cause"] == cause)
 }
 
 /// The run stopped for one cause: few starts, the fix once, the state whole, the command to go on.
