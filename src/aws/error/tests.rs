@@ -54,7 +54,7 @@ fn what_aws_refused_was_not_done_and_what_broke_inside_may_have_been() {
 #[test]
 fn a_403_without_a_code_comes_from_something_on_the_way() {
     assert_eq!(answer(403, None, None).class, ErrorClass::Transient);
-    assert_eq!(answer(404, None, None).class, ErrorClass::NotFound);
+    assert_eq!(answer(404, None, None).class, ErrorClass::Transient);
     assert_eq!(
         answer(403, Some("AccessDeniedException"), None).class,
         ErrorClass::AccessDenied
