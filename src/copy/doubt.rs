@@ -285,3 +285,6 @@ fn latest<'a>(jobs: &[&'a CopyJob], wanted: impl Fn(&CopyJob) -> bool) -> Option
     let wanted = jobs.iter().copied().filter(|job| wanted(job));
     wanted.max_by_key(|job| job.creation_date)
 }
+
+#[cfg(test)]
+mod tests;

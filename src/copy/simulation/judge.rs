@@ -27,6 +27,7 @@ impl Life {
                 let arn = &item.recovery_point_arn;
                 match &item.state {
                     ItemState::Completed { .. } if copies == 1 => self.totals.copied += 1,
+                    ItemState::Skipped { .. } if copies == 0 => {}
                     // AWS denied its own job, so that nobody can say.
                     ItemState::Failed { error_code, .. }
                         if error_code == "CopyJobVanished"
@@ -71,6 +72,17 @@ impl Watch {
                 "completed",
                 stats.completed,
                 count(&|s| matches!(s, ItemState::Completed { .. })),
+            ),
+            (
+                "skipped",
+                stats.skipped,
+                count(&|s| matches!(s, ItemState::Skipped { .. })),
+            ),
+            // Each has one byte.
+            (
+                "bytes",
+                usize::try_from(stats.bytes_completed).unwrap_or(usize::MAX),
+                stats.completed,
             ),
             ("failed", stats.failed, count(&failed)),
             ("pending", stats.pending, count(&|s| *s == ItemState::Pending)),

@@ -117,6 +117,10 @@ fn former_job(aws: &mut Aws, scenario: &mut Scenario, point: &RecoveryPointArn, 
     if !scenario.chance(scenario.former) {
         return 0;
     }
+    if scenario.rng.random_bool(0.3) {
+        // A copy in another vault, made just now: nothing of this run's.
+        aws.add_former(point, &vault_arn(99), CopyJobState::Completed, TimeDelta::zero());
+    }
     let age = scenario.former_age + TimeDelta::seconds(scenario.rng.random_range(0..=1_000_000));
     let copied = scenario.rng.random_bool(0.5);
     let end = if copied {
@@ -147,7 +151,14 @@ impl Life {
             backup_size_bytes: Some(1),
             lifecycle: None,
             attempt: 0,
-            state: ItemState::Pending,
+            // One in eight needs no copy.
+            state: if n % 8 == 7 {
+                ItemState::Skipped {
+                    reason: "cold".into(),
+                }
+            } else {
+                ItemState::Pending
+            },
         };
         let created = epoch + scenario.skew;
         let disks = (0..scenario.vaults)

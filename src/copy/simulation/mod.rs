@@ -8,6 +8,7 @@
 mod aws;
 mod decisions;
 mod disk;
+mod due;
 mod judge;
 mod life;
 mod process;

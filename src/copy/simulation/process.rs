@@ -69,18 +69,11 @@ impl Life {
                 return Ok(End::Died);
             };
             calls += sent;
-            if engine.stop().is_some() {
-                let until = *stopped.get_or_insert(self.now + self.scenario.drain);
-                let idle = calls == 0 && engine.in_flight.is_empty();
-                if idle || self.now >= until {
-                    self.watch.process_ends(&engine, self.now);
-                    return Ok(End::Stopped);
-                }
-                self.at(until, Event::Wake);
-            } else if calls == 0 && engine.is_done() {
+            if let Some(end) = self.end(&engine, calls, &mut stopped) {
                 self.watch.process_ends(&engine, self.now);
-                return Ok(End::Done);
-            } else {
+                return Ok(end);
+            }
+            if stopped.is_none() {
                 self.watch.settled(&engine, self.now, free.saturating_sub(sent));
             }
             if self.now > minute + Duration::from_mins(1) {
@@ -100,9 +93,14 @@ impl Life {
                     self.at(at, Event::Wake);
                 }
             }
+            let since = self.now;
             let Some(event) = self.next_event() else {
                 return Err(format!("nothing will ever happen: {:?}", engine.stats()));
             };
+            if stopped.is_none() {
+                self.watch
+                    .slept(&engine, since, self.now, free.saturating_sub(sent));
+            }
             let moment = self.moment(began);
             match event {
                 Event::Delivered {
@@ -126,6 +124,9 @@ impl Life {
                     }
                     if self.faulty(self.scenario.signal) {
                         engine.raise(StopReason::Interrupted);
+                        if engine.stop() != Some(StopReason::Interrupted) {
+                            return Err("a signal is not minded".to_owned());
+                        }
                     }
                 }
                 Event::Polled { process: to, seen } if to == process => {
@@ -148,6 +149,20 @@ impl Life {
                 Event::Answered { .. } | Event::Polled { .. } | Event::PollTimer { .. } | Event::Wake => {}
             }
         }
+    }
+
+    /// How the process ends at this moment, if it does: after a stop, jobs are awaited for a while.
+    fn end(&mut self, engine: &Engine<'_>, calls: usize, stopped: &mut Option<Duration>) -> Option<End> {
+        if engine.stop().is_none() {
+            return (calls == 0 && engine.is_done()).then_some(End::Done);
+        }
+        let until = *stopped.get_or_insert(self.now + self.scenario.drain);
+        let idle = calls == 0 && engine.in_flight.is_empty();
+        if idle || self.now >= until {
+            return Some(End::Stopped);
+        }
+        self.at(until, Event::Wake);
+        None
     }
 
     /// As the driver does: everything is journalled, then calls are sent. Answers how many were;

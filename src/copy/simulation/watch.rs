@@ -8,51 +8,45 @@ use crate::aws::{ApiError, ErrorClass};
 use crate::copy::call::{Answer, AnswerKind, Call, CallKind, Origin};
 use crate::copy::engine::Engine;
 use crate::copy::event::{CopyEventKind, StopReason};
-use crate::copy::poller::{Poll, Seen};
 use crate::copy::scheduler::ItemId;
 use crate::copy::window::Window;
-use crate::domain::{CopyJobId, IdempotencyToken, RecoveryPointArn};
+use crate::domain::{CopyJob, CopyJobId, IdempotencyToken, RecoveryPointArn};
 use crate::state::{Item, ItemState};
 
 /// A point that failed for now is not started again before that.
-const AFTER_FAULT: Duration = Duration::from_secs(5);
-/// The slowest pace: a start in two seconds, and a little for rounding.
-const SLOWEST: Duration = Duration::from_millis(2_100);
-/// Polls after which a job that was not seen is asked for by id.
-const UNSEEN_POLLS: u32 = 20;
-/// Longest time between two such questions.
-const LONGEST_PATIENCE: Duration = Duration::from_hours(2);
+pub(super) const AFTER_FAULT: Duration = Duration::from_secs(5);
 
 /// What is remembered to judge the next step by. Only `sent` and `tokens` outlive a process.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     /// When the starts that AWS may have taken were last sent.
-    sent: HashMap<ItemId, Duration>,
+    pub(super) sent: HashMap<ItemId, Duration>,
     /// The tokens that were last sent, and when.
-    tokens: HashMap<ItemId, (IdempotencyToken, Duration)>,
+    pub(super) tokens: HashMap<ItemId, (IdempotencyToken, Duration)>,
     /// Points in doubt whose own failed job AWS has just listed.
-    found: HashSet<ItemId>,
-    began: Duration,
-    not_before: HashMap<RecoveryPointArn, Duration>,
-    full_until: Option<Duration>,
+    pub(super) found: HashSet<ItemId>,
+    pub(super) began: Duration,
+    pub(super) not_before: HashMap<RecoveryPointArn, Duration>,
+    pub(super) full_until: Option<Duration>,
     /// Jobs that have ended while AWS took no more: each makes room for one.
-    room: usize,
-    throttled_at: Option<Duration>,
+    pub(super) room: usize,
+    pub(super) throttled_at: Option<Duration>,
     /// When starts were sent of late.
-    starts: Vec<Duration>,
-    calls_of: HashSet<ItemId>,
+    pub(super) starts: Vec<Duration>,
+    pub(super) calls_of: HashSet<ItemId>,
     /// Points that this process has started, or queued again.
-    tried: HashSet<RecoveryPointArn>,
-    touched: HashMap<ItemId, Duration>,
+    pub(super) tried: HashSet<RecoveryPointArn>,
+    pub(super) touched: HashMap<ItemId, Duration>,
     /// When each job was last asked for by id, and how long it is waited then.
-    asked: HashMap<CopyJobId, (Duration, Duration)>,
-    internal_faults: HashMap<RecoveryPointArn, u32>,
+    pub(super) asked: HashMap<CopyJobId, (Duration, Duration)>,
+    pub(super) internal_faults: HashMap<RecoveryPointArn, u32>,
     pub(super) settling_calls: u64,
     /// When it was last seen to that all that can be done is done: now and then is enough.
-    settled_at: Option<Duration>,
+    pub(super) settled_at: Option<Duration>,
     pub(super) completed: usize,
-    listing_denied: bool,
-    credentials_gone: bool,
+    pub(super) listing_denied: bool,
+    pub(super) credentials_gone: bool,
+    pub(super) stop: Option<StopReason>,
     pub(super) violations: Vec<String>,
 }
 
@@ -194,13 +188,16 @@ impl Watch {
         now: Duration,
     ) {
         if let AnswerKind::Found(Ok(jobs)) = &answer.kind
-            && let Some((_, item)) = engine.item(answer.id)
-            && usize::try_from(item.attempt).is_ok_and(|attempt| jobs.len() >= attempt)
-            && jobs
-                .iter()
-                .any(|job| Some(&job.copy_job_id) == own && job.state.is_terminal())
+            && let Some((ledger, item)) = engine.item(answer.id)
         {
-            self.found.insert(answer.id);
+            let vault = Some(&ledger.destination_vault_arn);
+            let of_vault = |job: &&CopyJob| job.destination_backup_vault_arn.as_ref() == vault;
+            let listed = jobs.iter().filter(of_vault).count();
+            let is_own = |job: &CopyJob| Some(&job.copy_job_id) == own && job.state.is_terminal();
+            if usize::try_from(item.attempt).is_ok_and(|attempt| listed >= attempt) && jobs.iter().any(is_own)
+            {
+                self.found.insert(answer.id);
+            }
         }
         self.calls_of.remove(&answer.id);
         self.touched.insert(answer.id, now);
@@ -269,6 +266,11 @@ impl Watch {
                 let is_known = *reason == StopReason::Interrupted
                     || (*reason == StopReason::CredentialsGone && self.credentials_gone);
                 self.must(is_known, || format!("{now:?}: a stop for no cause: {reason:?}"));
+                let is_raised = self.stop < Some(*reason);
+                self.must(is_raised, || {
+                    format!("{now:?}: {reason:?} is told again, or too late")
+                });
+                self.stop = Some(*reason);
             }
             CopyEventKind::ItemRequeued {
                 recovery_point_arn: arn,
@@ -298,109 +300,6 @@ impl Watch {
             _ => {}
         }
     }
-
-    /// Everything that can be done at this moment has been done, with so many calls still free.
-    pub(super) fn settled(&mut self, engine: &Engine<'_>, now: Duration, free: usize) {
-        if free == 0
-            || self
-                .settled_at
-                .is_some_and(|at| now < at + Duration::from_secs(2))
-        {
-            return;
-        }
-        self.settled_at = Some(now);
-        self.must(!self.credentials_gone, || {
-            format!("{now:?}: the run goes on without credentials")
-        });
-        let patience = engine
-            .policy
-            .list_grace
-            .max(AFTER_FAULT)
-            .max(engine.policy.poll_interval);
-        let forgotten = items(engine).find(|(id, item)| {
-            matches!(item.state, ItemState::Starting { .. })
-                && !self.calls_of.contains(id)
-                && now > self.touched.get(id).copied().unwrap_or(self.began) + patience
-        });
-        self.must(forgotten.is_none(), || {
-            format!("{now:?}: nobody looks for the job of {forgotten:?}")
-        });
-        self.starts.retain(|at| now < *at + Duration::from_mins(2));
-        let recent = u32::try_from(self.starts.len()).unwrap_or(u32::MAX);
-        let paced = self
-            .starts
-            .last()
-            .copied()
-            .max(self.throttled_at)
-            .is_some_and(|at| now < at + SLOWEST * (recent + 1));
-        let full = self.room == 0 && self.full_until.is_some_and(|until| now < until);
-        let limits = &engine.policy.limits;
-        let busy: Vec<&Item> = items(engine)
-            .map(|(_, item)| item)
-            .filter(|item| is_busy(item))
-            .collect();
-        if paced || full || !is_fixed(engine) || busy.len() >= limits.window.size() {
-            return;
-        }
-        let idle = items(engine).find(|(_, item)| {
-            let same = |wanted: &dyn Fn(&Item) -> bool| busy.iter().filter(|other| wanted(other)).count();
-            item.state == ItemState::Pending
-                && self
-                    .not_before
-                    .get(&item.recovery_point_arn)
-                    .is_none_or(|at| *at <= now)
-                && same(&|other| other.resource_arn == item.resource_arn) < limits.per_resource
-                && limits
-                    .per_type
-                    .get(&*item.resource_type)
-                    .is_none_or(|cap| same(&|other| other.resource_type == item.resource_type) < *cap)
-        });
-        self.must(idle.is_none(), || format!("{now:?}: {idle:?} could be started"));
-    }
-
-    /// A poll is made. `visible` are the awaited jobs whose end lists show by now.
-    pub(super) fn polled(
-        &mut self,
-        engine: &Engine<'_>,
-        poll: &Poll,
-        seen: &Seen,
-        now: Duration,
-        visible: &[CopyJobId],
-    ) {
-        let lists = poll.completed_after.is_some();
-        self.must(lists || self.listing_denied, || {
-            format!("{now:?}: a poll without a list")
-        });
-        self.listing_denied |= seen.listing_denied;
-        let first = engine.policy.poll_interval * UNSEEN_POLLS;
-        for (job, (_, watched)) in engine.in_flight.iter().filter(|_| lists) {
-            let from = self.began + *watched;
-            let asked = self.asked.get(job).filter(|(last, _)| *last >= from);
-            let (last, patience) = asked.copied().unwrap_or((from, first));
-            let due = last + patience;
-            let is_asked = poll.by_id.contains(job);
-            self.must(!is_asked || now >= due, || {
-                format!("{now:?}: {job} is asked for by id, due at {due:?}")
-            });
-            self.must(
-                is_asked || now < due || poll.by_id.len() >= engine.policy.workers,
-                || format!("{now:?}: {job} is not asked for by id, due at {due:?}"),
-            );
-            if is_asked {
-                self.asked
-                    .insert(job.clone(), (now, (patience * 2).min(LONGEST_PATIENCE)));
-            }
-        }
-        self.must(!lists || poll.by_id.len() <= engine.policy.workers, || {
-            format!("{now:?}: a poll asks for {} jobs by id", poll.by_id.len())
-        });
-        let missed = visible
-            .iter()
-            .find(|job| seen.jobs.iter().all(|found| found.copy_job_id != **job));
-        self.must(!seen.whole || missed.is_none(), || {
-            format!("{now:?}: a poll passes over {missed:?}, which has ended")
-        });
-    }
 }
 
 pub(super) fn items<'a>(engine: &'a Engine<'_>) -> impl Iterator<Item = (ItemId, &'a Item)> {
@@ -418,7 +317,7 @@ pub(super) fn is_busy(item: &Item) -> bool {
     )
 }
 
-fn is_fixed(engine: &Engine<'_>) -> bool {
+pub(super) fn is_fixed(engine: &Engine<'_>) -> bool {
     let window = engine.policy.limits.window;
     window == Window::fixed(window.size())
 }
