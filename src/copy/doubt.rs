@@ -287,4 +287,4 @@ fn latest<'a>(jobs: &[&'a CopyJob], wanted: impl Fn(&CopyJob) -> bool) -> Option
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -343,3 +343,6 @@ impl Engine<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

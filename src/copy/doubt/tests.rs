@@ -16,7 +16,7 @@ const POINT: &str = "arn:aws:backup:us-east-1:1:recovery-point:p";
 const VAULT: &str = "arn:aws:backup:us-east-1:987654321098:backup-vault:v";
 const ID: ItemId = ItemId { vault: 0, index: 0 };
 
-fn policy() -> RunPolicy {
+pub(in crate::copy) fn policy() -> RunPolicy {
     RunPolicy {
         workers: 2,
         poll_interval: Duration::from_secs(10),
@@ -33,14 +33,14 @@ fn policy() -> RunPolicy {
     }
 }
 
-fn at(seconds: u64) -> Moment {
+pub(in crate::copy) fn at(seconds: u64) -> Moment {
     let elapsed = Duration::from_secs(seconds);
     let date = DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + elapsed;
     Moment { elapsed, date }
 }
 
 /// A point whose start an earlier process sent, as attempt number two, a minute and more ago.
-fn ledger() -> VaultLedger {
+pub(in crate::copy) fn ledger() -> VaultLedger {
     let arn = RecoveryPointArn::from_aws(POINT);
     let vault = BackupVaultArn::from_aws(VAULT);
     let state = ItemState::Starting {
@@ -83,7 +83,7 @@ fn job(id: &str, state: CopyJobState, created: DateTime<Utc>) -> CopyJob {
     }
 }
 
-fn calls(engine: &mut Engine<'_>) -> Vec<Call> {
+pub(in crate::copy) fn calls(engine: &mut Engine<'_>) -> Vec<Call> {
     let effects = engine.take_effects().into_iter();
     effects
         .filter_map(|effect| match effect {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::watch::{AFTER_FAULT, Watch, is_busy, is_fixed, items};
 use crate::copy::engine::Engine;
 use crate::copy::poller::{Poll, Seen};
@@ -12,6 +14,8 @@ use crate::state::{Item, ItemState};
 const SLOWEST: Duration = Duration::from_millis(2_100);
 /// Polls after which a job that was not seen is asked for by id.
 const UNSEEN_POLLS: u32 = 20;
+/// How far back a list is read again.
+const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 /// Longest time between two such questions.
 const LONGEST_PATIENCE: Duration = Duration::from_hours(2);
 
@@ -98,9 +102,27 @@ impl Watch {
         visible: &[CopyJobId],
     ) {
         let lists = poll.completed_after.is_some();
-        self.must(lists || self.listing_denied, || {
-            format!("{now:?}: a poll without a list")
+        self.must(lists != self.listing_denied, || {
+            format!(
+                "{now:?}: a list is {lists} read, and denied is {}",
+                seen.listing_denied
+            )
         });
+        let foreign = poll.by_id.iter().find(|job| !engine.in_flight.contains_key(*job));
+        self.must(foreign.is_none(), || {
+            format!("{now:?}: {foreign:?} is asked for, which nobody awaits")
+        });
+        let from = self.swept_until.map(|until| until - OVERLAP);
+        self.must(!lists || poll.completed_after >= from, || {
+            format!(
+                "{now:?}: a list is read from {:?} on, again",
+                poll.completed_after
+            )
+        });
+        if seen.whole {
+            let latest = seen.jobs.iter().filter_map(|job| job.completion_date).max();
+            self.swept_until = self.swept_until.max(latest);
+        }
         self.listing_denied |= seen.listing_denied;
         let first = engine.policy.poll_interval * UNSEEN_POLLS;
         for (job, (_, watched)) in engine.in_flight.iter().filter(|_| lists) {

@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::aws::{ApiError, ErrorClass};
 use crate::copy::call::{Answer, AnswerKind, Call, CallKind, Origin};
 use crate::copy::engine::Engine;
@@ -46,6 +48,8 @@ pub(super) struct Watch {
     pub(super) completed: usize,
     pub(super) listing_denied: bool,
     pub(super) credentials_gone: bool,
+    /// When the latest job ended that a whole list has shown.
+    pub(super) swept_until: Option<DateTime<Utc>>,
     pub(super) stop: Option<StopReason>,
     pub(super) violations: Vec<String>,
 }
