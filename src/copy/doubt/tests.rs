@@ -66,7 +66,7 @@ pub(in crate::copy) fn ledger() -> VaultLedger {
     }
 }
 
-fn job(id: &str, state: CopyJobState, created: DateTime<Utc>) -> CopyJob {
+pub(in crate::copy) fn job(id: &str, state: CopyJobState, created: DateTime<Utc>) -> CopyJob {
     CopyJob {
         copy_job_id: CopyJobId::from_aws(id),
         source_recovery_point_arn: Some(RecoveryPointArn::from_aws(POINT)),

@@ -101,7 +101,7 @@ impl Scenario {
         let (throttled, unsent, failed_before, failed_after) =
             (share(0.4), share(0.2), share(0.2), share(0.3));
         let (hung, poll_fails, crash, signal) = (share(0.2), share(0.5), share(0.12), share(0.03));
-        let (credentials, job_fails, job_fails_for_now) = (share(0.02), share(0.2), share(0.3));
+        let (credentials, job_fails, job_fails_for_now) = (share(0.02), share(0.2), share(0.6));
         let (job_partial, refused, unlisted, forgotten) = (share(0.1), share(0.1), share(0.3), share(0.1));
         let former = share(0.5);
         let secs = Duration::from_secs;
