@@ -92,6 +92,8 @@ fn destination() -> Destination {
             job("on its way", "3", CopyJobState::Failed),
             job("on its way", "4", CopyJobState::Running),
             job("failed", "5", CopyJobState::Failed),
+            // Of a point that is passed over for a reason of its own.
+            job("cold", "6", CopyJobState::Completed),
         ],
     }
 }
