@@ -59,8 +59,6 @@ pub struct BadLine {
 pub struct Decoded {
     /// Its lines.
     pub lines: Vec<JournalLine>,
-    /// The offset of the first byte of each line.
-    pub offsets: Vec<usize>,
     /// Length of the whole lines.
     pub good_bytes: usize,
     /// Length of what follows them: a last line that was being written when the program died.
@@ -74,9 +72,8 @@ pub struct Decoded {
 /// no crash, and nothing after it can be trusted.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, BadLine> {
     let mut decoded = Decoded::default();
-    decoded.torn_bytes = each_line(bytes, |line, offset| {
+    decoded.torn_bytes = each_line(bytes, |line, _| {
         decoded.lines.push(line);
-        decoded.offsets.push(offset);
         Ok(())
     })?;
     decoded.good_bytes = bytes.len() - decoded.torn_bytes;

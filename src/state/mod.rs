@@ -20,4 +20,4 @@ pub use items::{Counts, IllegalTransition, Items};
 pub use journal::{JournalHandle, JournalLine, decode, encode};
 pub use lock::StateLock;
 pub use reading::{Loaded, load};
-pub use store::{Store, append, journal_path};
+pub use store::{Store, journal_path};

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::checksum::{Running, Summed};
 use super::error::StateError;
 use super::files::{self, Open};
-use super::format::{FORMAT, Item, JournalRecord, RunHeader, VERSION};
+use super::format::{FORMAT, Item, RunHeader, VERSION};
 use super::items::Items;
 use super::journal::JournalHandle;
 use super::location;
@@ -193,25 +193,6 @@ fn refuse_symlink(path: &Path) -> Result<(), StateError> {
     }
 }
 
-/// Appends records outside of a run's loop, such as those of a new plan on resume.
-///
-/// # Errors
-/// If the ledger refuses one, or the journal cannot be written.
-pub async fn append(
-    journal: &JournalHandle,
-    items: &mut Items,
-    records: Vec<JournalRecord>,
-) -> Result<(), StateError> {
-    for record in &records {
-        items.apply(record)?;
-    }
-    if records.is_empty() {
-        Ok(())
-    } else {
-        journal.append(records).await
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use std::fs::OpenOptions;
@@ -222,7 +203,7 @@ pub(super) mod tests {
     use crate::domain::{
         AccountId, BackupVaultName, CopyJobId, IdempotencyToken, RecoveryPointArn, ResourceArn,
     };
-    use crate::state::format::{Endpoint, ItemState};
+    use crate::state::format::{Endpoint, ItemState, JournalRecord};
     use crate::state::items::Counts;
     use crate::state::journal::{JournalLine, encode};
     use crate::state::reading::load;
@@ -261,6 +242,18 @@ pub(super) mod tests {
             attempt: 0,
             state: ItemState::Pending,
         }))
+    }
+
+    /// Appends records as the loop does: the ledger takes them, then they are written.
+    async fn append(
+        journal: &JournalHandle,
+        items: &mut Items,
+        records: Vec<JournalRecord>,
+    ) -> Result<(), StateError> {
+        for record in &records {
+            items.apply(record)?;
+        }
+        journal.append(records).await
     }
 
     fn intended(n: u32) -> JournalRecord {
