@@ -27,7 +27,7 @@ struct Document<I> {
     items: I,
 }
 
-/// Just enough to tell what a file is that cannot be read.
+/// What a document says of itself: just enough to tell what a file is that cannot be read.
 #[derive(Deserialize)]
 struct Probe {
     format: Option<String>,
@@ -35,21 +35,15 @@ struct Probe {
     crc32: Option<String>,
 }
 
-/// What a document says of itself: format, version, and whether it has a checksum.
-trait Marked {
-    fn marks(&self) -> (Option<&str>, Option<u64>, bool);
+impl<I> Document<I> {
+    fn probe(&self) -> Probe {
+        Probe {
+            format: self.format.clone(),
+            version: self.version,
+            crc32: self.crc32.clone(),
+        }
+    }
 }
-
-macro_rules! marked {
-    ($($kind:ty),*) => {
-        $(impl Marked for $kind {
-            fn marks(&self) -> (Option<&str>, Option<u64>, bool) {
-                (self.format.as_deref(), self.version, self.crc32.is_some())
-            }
-        })*
-    };
-}
-marked!(Document<Vec<Item>>, Document<IgnoredAny>, Probe);
 
 /// What a state file and its journal hold.
 #[derive(Debug)]
@@ -105,9 +99,9 @@ fn read(path: &Path) -> Result<Vec<u8>, StateError> {
 }
 
 /// Reads a document in one go; a file of a million points is not read twice to learn its version.
-fn parse<T: DeserializeOwned + Marked>(path: &Path, text: &[u8]) -> Result<T, StateError> {
-    let error = match serde_json::from_slice::<T>(text) {
-        Ok(document) => return check(path, &document, text).map(|()| document),
+fn parse<I: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<Document<I>, StateError> {
+    let error = match serde_json::from_slice::<Document<I>>(text) {
+        Ok(document) => return check(path, &document.probe(), text).map(|()| document),
         Err(error) => error,
     };
     // What it is says more than where it ceases to be what we expect.
@@ -122,9 +116,8 @@ fn parse<T: DeserializeOwned + Marked>(path: &Path, text: &[u8]) -> Result<T, St
     })
 }
 
-fn check(path: &Path, document: &impl Marked, text: &[u8]) -> Result<(), StateError> {
-    let (format, version, has_checksum) = document.marks();
-    if format != Some(FORMAT) {
+fn check(path: &Path, probe: &Probe, text: &[u8]) -> Result<(), StateError> {
+    if probe.format.as_deref() != Some(FORMAT) {
         return Err(StateError::InvalidJson {
             path: path.to_owned(),
             line: 1,
@@ -132,14 +125,14 @@ fn check(path: &Path, document: &impl Marked, text: &[u8]) -> Result<(), StateEr
             problem: format!("this is no state file: `format` is not \"{FORMAT}\""),
         });
     }
-    if version != Some(u64::from(VERSION)) {
+    if probe.version != Some(u64::from(VERSION)) {
         return Err(StateError::Version {
             path: path.to_owned(),
-            found: version.unwrap_or(0),
+            found: probe.version.unwrap_or(0),
             supported: VERSION,
         });
     }
-    if has_checksum && !checksum::is_whole(text) {
+    if probe.crc32.is_some() && !checksum::is_whole(text) {
         return Err(StateError::Checksum {
             path: path.to_owned(),
         });
