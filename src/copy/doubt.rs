@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::call::{CallKind, Candidate, Origin};
-use super::engine::{Engine, Moment};
+use super::engine::{AGAIN, CLOCK_TOLERANCE, Engine, Moment};
 use super::event::StopReason;
 use super::run::VaultLedger;
 use super::scheduler::ItemId;
@@ -19,10 +19,6 @@ use crate::aws::{ApiError, ErrorClass, StartedCopyJob};
 use crate::domain::{CopyJob, CopyJobState};
 use crate::state::Item;
 
-/// Wait before a look that failed, or a start that AWS did not take, is tried again.
-const AGAIN: Duration = Duration::from_secs(5);
-/// How far AWS's clock and ours may differ where the point is copied again on purpose.
-const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 /// A job that completed this long before the run began is not this run's, whatever the clocks say.
 const LONG_BEFORE: TimeDelta = TimeDelta::days(1);
 
@@ -175,12 +171,7 @@ impl Engine<'_> {
             {
                 self.no_job_found(id, now);
             }
-            Ok(job) => {
-                self.started(id, job.copy_job_id.clone(), job.creation_date, true, now);
-                if job.state.is_terminal() {
-                    self.job_ended(job, now);
-                }
-            }
+            Ok(job) => self.adopt(id, job.creation_date, job, now),
             Err(error) if error.class == ErrorClass::NotFound => self.no_job_found(id, now),
             // Asking for ever would not help. What the list says is what there is to know, and if it
             // was late, the next polls show how the job ended.

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::breaker::Breaker;
 use super::call::{Call, CallKind};
@@ -24,6 +24,11 @@ use crate::aws::StartCopyJob;
 use crate::aws::throttle::StartPacer;
 use crate::domain::{CopyJobId, IdempotencyToken, RecoveryPointArn};
 use crate::state::{Counts, Item, ItemState, JournalRecord};
+
+/// Wait before what met a passing fault is tried again.
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
+/// How far AWS's clock and ours may differ where a job's age is compared with a start's.
+pub(super) const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 /// A moment by both clocks: since the run began, which only goes forward, and the calendar's.
 #[derive(Debug, Clone, Copy)]
@@ -296,15 +301,10 @@ impl<'a> Engine<'a> {
                     message,
                     at,
                 } => {
-                    let cause = match error_code.as_str() {
-                        "CopyJobFailed" => FailureCause::of_status_message(message),
-                        "CopyJobPartial" => FailureCause::Partial,
-                        code => FailureCause::of_refusal(code, message),
-                    };
                     let failure = ItemFailure {
                         error_code: error_code.clone(),
                         message: message.clone(),
-                        cause,
+                        cause: FailureCause::of(error_code, message),
                         at: *at,
                     };
                     Some((item.recovery_point_arn.clone(), failure))

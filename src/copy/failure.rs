@@ -59,7 +59,21 @@ pub enum Remedy {
     Fail,
 }
 
+/// Code of an item whose job ended in FAILED.
+pub const JOB_FAILED: &str = "CopyJobFailed";
+/// Code of an item whose job ended in PARTIAL.
+pub const JOB_PARTIAL: &str = "CopyJobPartial";
+
 impl FailureCause {
+    /// The cause of an item's failure, by the code and message that its ledger keeps.
+    pub fn of(code: &str, message: &str) -> Self {
+        match code {
+            JOB_FAILED => Self::of_status_message(message),
+            JOB_PARTIAL => Self::Partial,
+            code => Self::of_refusal(code, message),
+        }
+    }
+
     /// The cause of a copy job that ended in FAILED with this `StatusMessage`.
     pub fn of_status_message(message: &str) -> Self {
         failure_texts::cause_of(message).unwrap_or(Self::Other)

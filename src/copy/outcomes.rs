@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::call::{Answer, AnswerKind, CallKind, Candidate, Origin};
-use super::engine::{Engine, Moment};
+use super::engine::{AGAIN, CLOCK_TOLERANCE, Engine, Moment};
 use super::event::{CopyEventKind, ItemFailure, StopReason};
-use super::failure::{FailureCause, Remedy};
+use super::failure::{FailureCause, JOB_FAILED, JOB_PARTIAL, Remedy};
 use super::poller::Seen;
 use super::scheduler::ItemId;
 use crate::aws::{ApiError, ErrorClass, StartedCopyJob};
@@ -16,13 +16,8 @@ use crate::state::{ItemState, JournalRecord};
 
 /// Longest wait after AWS refused a job for its quota, if none ends meanwhile.
 const QUOTA_WAIT: Duration = Duration::from_mins(1);
-/// Wait before an item is tried again whose start met a passing fault.
-const REQUEUE_DELAY: Duration = Duration::from_secs(5);
 /// Attempts after which AWS's old answers to new tokens make no sense any more.
 const MOST_TOKENS: u32 = 50;
-/// A job that is older than its start by more than this was started in an earlier life.
-const OLDER: TimeDelta = TimeDelta::minutes(5);
-
 impl Engine<'_> {
     /// A call was answered.
     pub(super) fn answered(&mut self, answer: Answer, now: Moment) {
@@ -48,7 +43,7 @@ impl Engine<'_> {
             ItemState::Starting { since, .. } => Some(since.unwrap_or(ledger.created_at)),
             _ => None,
         });
-        let is_old = |at: DateTime<Utc>| sent.is_some_and(|sent| at < sent - OLDER);
+        let is_old = |at: DateTime<Utc>| sent.is_some_and(|sent| at < sent - CLOCK_TOLERANCE);
         if started.creation_date.is_some_and(is_old) {
             let candidate = Candidate {
                 job: started,
@@ -93,12 +88,9 @@ impl Engine<'_> {
         };
         let created = started.creation_date;
         if !job.as_ref().is_ok_and(is_used) {
-            self.started(id, started.copy_job_id, created, true, now);
-            // One that is over for long is in no list of those that ended lately.
-            if let Ok(job) = job
-                && job.state.is_terminal()
-            {
-                self.job_ended(job, now);
+            match job {
+                Ok(job) => self.adopt(id, created, job, now),
+                Err(_) => self.started(id, started.copy_job_id, created, true, now),
             }
         } else if self.item(id).is_some_and(|(_, item)| item.attempt >= MOST_TOKENS) {
             let message = "every idempotency token is answered with an earlier, failed job".to_owned();
@@ -106,6 +98,15 @@ impl Engine<'_> {
         } else {
             // The attempt is over: its token is used up.
             self.requeue(id, "AWS answered with an earlier job", now.elapsed);
+        }
+    }
+
+    /// A job that was described is the item's. If it is over, that counts at once: one that is over for
+    /// long is in no list of those that ended lately.
+    pub(super) fn adopt(&mut self, id: ItemId, created: Option<DateTime<Utc>>, job: CopyJob, now: Moment) {
+        self.started(id, job.copy_job_id.clone(), created, true, now);
+        if job.state.is_terminal() {
+            self.job_ended(job, now);
         }
     }
 
@@ -154,7 +155,7 @@ impl Engine<'_> {
                     self.raise(StopReason::CredentialsGone);
                 }
                 self.pacer.on_throttled(now.elapsed);
-                self.not_taken(id, &error.to_string(), now.elapsed + REQUEUE_DELAY);
+                self.not_taken(id, &error.to_string(), now.elapsed + AGAIN);
             }
             _ => self.refused(id, error, now),
         }
@@ -162,8 +163,7 @@ impl Engine<'_> {
 
     /// AWS will not copy the point.
     pub(super) fn refused(&mut self, id: ItemId, error: ApiError, now: Moment) {
-        let cause = FailureCause::of_refusal(&error.code, &error.message);
-        self.remedy(id, error.code, error.message, cause, now);
+        self.remedy(id, error.code, error.message, now);
     }
 
     pub(super) fn quota_reached(&mut self, now: Moment) {
@@ -295,17 +295,17 @@ impl Engine<'_> {
         let message = job
             .status_message
             .unwrap_or_else(|| "AWS gave no reason".to_owned());
-        let (code, cause) = if job.state == CopyJobState::Partial {
-            ("CopyJobPartial", FailureCause::Partial)
-        } else {
-            ("CopyJobFailed", FailureCause::of_status_message(&message))
+        let code = match job.state {
+            CopyJobState::Partial => JOB_PARTIAL,
+            _ => JOB_FAILED,
         };
-        self.remedy(id, code.to_owned(), message, cause, now);
+        self.remedy(id, code.to_owned(), message, now);
     }
 
     /// Queues the item again if its failure may pass, else it has failed.
-    fn remedy(&mut self, id: ItemId, code: String, message: String, cause: FailureCause, now: Moment) {
-        let again_at = now.elapsed + REQUEUE_DELAY.min(self.policy.poll_interval);
+    fn remedy(&mut self, id: ItemId, code: String, message: String, now: Moment) {
+        let cause = FailureCause::of(&code, &message);
+        let again_at = now.elapsed + AGAIN.min(self.policy.poll_interval);
         match cause.remedy() {
             Remedy::Requeue => {
                 if cause == FailureCause::TooManyJobs {
