@@ -247,27 +247,13 @@ fn reported(point: &RecoveryPoint, note: Option<String>) -> ReportedPoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{BackupVaultName, ResourceArn};
     use chrono::DateTime;
 
     fn point(arn: &str, resource: &str, milliseconds: i64) -> RecoveryPoint {
         RecoveryPoint {
-            recovery_point_arn: RecoveryPointArn::from_aws(arn),
-            backup_vault_name: BackupVaultName::from_aws("v"),
-            resource_arn: ResourceArn::from_aws(resource),
-            resource_type: "EFS".to_owned(),
-            status: RecoveryPointStatus::Completed,
             creation_date: DateTime::UNIX_EPOCH + TimeDelta::milliseconds(milliseconds),
             backup_size_bytes: Some(1),
-            is_encrypted: true,
-            encryption_key_arn: None,
-            lifecycle: None,
-            move_to_cold_storage_at: None,
-            delete_at: None,
-            is_parent: false,
-            parent_recovery_point_arn: None,
-            composite_member_identifier: None,
-            source_backup_vault_arn: None,
+            ..RecoveryPoint::for_test(arn, resource)
         }
     }
 

@@ -142,26 +142,13 @@ pub fn is_fully_managed_type(resource_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{BackupVaultName, RecoveryPointArn, ResourceArn};
+    use crate::domain::RecoveryPointArn;
 
     fn point(arn: &str, resource: &str, kind: &str) -> RecoveryPoint {
         RecoveryPoint {
-            recovery_point_arn: RecoveryPointArn::from_aws(arn),
-            backup_vault_name: BackupVaultName::from_aws("v"),
-            resource_arn: ResourceArn::from_aws(resource),
             resource_type: kind.to_owned(),
-            status: RecoveryPointStatus::Completed,
             creation_date: Utc::now() - TimeDelta::days(10),
-            backup_size_bytes: None,
-            is_encrypted: true,
-            encryption_key_arn: None,
-            lifecycle: None,
-            move_to_cold_storage_at: None,
-            delete_at: None,
-            is_parent: false,
-            parent_recovery_point_arn: None,
-            composite_member_identifier: None,
-            source_backup_vault_arn: None,
+            ..RecoveryPoint::for_test(arn, resource)
         }
     }
 

@@ -48,7 +48,7 @@ pub(super) struct Poll {
 }
 
 /// What one poll saw.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) jobs: Vec<CopyJob>,
     /// Ids that AWS says do not exist.
@@ -137,14 +137,7 @@ impl Poller {
 
 /// Makes the calls of one poll. What could be read is returned even if something could not.
 pub(super) async fn run(client: BackupClient, poll: Poll) -> Seen {
-    let mut seen = Seen {
-        jobs: Vec::new(),
-        unknown: Vec::new(),
-        listing_denied: false,
-        whole: false,
-        error: None,
-        failed_at: None,
-    };
+    let mut seen = Seen::default();
     crash::point("poll.send");
     if let Some(completed_after) = poll.completed_after {
         list(&client, &poll, completed_after, &mut seen).await;
@@ -204,16 +197,13 @@ mod tests {
         };
         assert_eq!(asked(&mut poller), "abc");
         let mut seen = Seen {
-            jobs: Vec::new(),
-            unknown: Vec::new(),
-            listing_denied: false,
-            whole: false,
             error: Some(ApiError::for_test(
                 "DescribeCopyJob",
                 ErrorClass::Transient,
                 false,
             )),
             failed_at: Some(CopyJobId::from_aws("a")),
+            ..Seen::default()
         };
         poller.learn(&seen);
         assert_eq!(asked(&mut poller), "bca");

@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::plan::{settle_loaded, settle_new};
 use super::reconcile::Destination;
 use crate::domain::{
-    BackupVaultName, CopyJob, CopyJobId, CopyJobState, IdempotencyToken, RecoveryPoint, RecoveryPointArn,
-    RecoveryPointStatus, ResourceArn,
+    CopyJob, CopyJobId, CopyJobState, IdempotencyToken, RecoveryPoint, RecoveryPointArn, RecoveryPointStatus,
+    ResourceArn,
 };
 use crate::state::{Item, ItemState, Items};
 
@@ -33,39 +33,17 @@ fn twin(arn: &str, state: ItemState) -> Item {
 
 fn copy(arn: &str, status: RecoveryPointStatus) -> RecoveryPoint {
     RecoveryPoint {
-        recovery_point_arn: RecoveryPointArn::from_aws(arn),
-        backup_vault_name: BackupVaultName::from_aws("d"),
-        resource_arn: ResourceArn::from_aws("r"),
-        resource_type: "EFS".to_owned(),
         status,
         creation_date: made(),
-        backup_size_bytes: None,
-        is_encrypted: true,
-        encryption_key_arn: None,
-        lifecycle: None,
-        move_to_cold_storage_at: None,
-        delete_at: None,
-        is_parent: false,
-        parent_recovery_point_arn: None,
-        composite_member_identifier: None,
         source_backup_vault_arn: Some(VAULT.to_owned()),
+        ..RecoveryPoint::for_test(arn, "r")
     }
 }
 
 fn job(point: &str, state: CopyJobState, copy: Option<&str>) -> CopyJob {
     CopyJob {
-        copy_job_id: CopyJobId::from_aws("job"),
-        source_recovery_point_arn: Some(RecoveryPointArn::from_aws(point)),
-        destination_backup_vault_arn: None,
         destination_recovery_point_arn: copy.map(RecoveryPointArn::from_aws),
-        resource_arn: None,
-        state,
-        status_message: None,
-        message_category: None,
-        creation_date: None,
-        completion_date: None,
-        backup_size_bytes: None,
-        destination_lifecycle: None,
+        ..CopyJob::for_test("job", point, state)
     }
 }
 

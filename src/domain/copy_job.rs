@@ -70,3 +70,24 @@ pub struct CopyJob {
     /// Retention that the copy really got, where AWS gives it.
     pub destination_lifecycle: Option<Lifecycle>,
 }
+
+#[cfg(test)]
+impl CopyJob {
+    /// For the tests of what reads jobs: one of which AWS tells nothing but these.
+    pub(crate) fn for_test(id: &str, source_recovery_point_arn: &str, state: CopyJobState) -> Self {
+        Self {
+            copy_job_id: CopyJobId::from_aws(id),
+            source_recovery_point_arn: Some(RecoveryPointArn::from_aws(source_recovery_point_arn)),
+            destination_backup_vault_arn: None,
+            destination_recovery_point_arn: None,
+            resource_arn: None,
+            state,
+            status_message: None,
+            message_category: None,
+            creation_date: None,
+            completion_date: None,
+            backup_size_bytes: None,
+            destination_lifecycle: None,
+        }
+    }
+}

@@ -143,4 +143,27 @@ impl RecoveryPoint {
     pub fn is_cold(&self, now: DateTime<Utc>) -> bool {
         self.move_to_cold_storage_at.is_some_and(|at| at <= now)
     }
+
+    /// For the tests of what judges points: a plain EFS point, completed at the epoch.
+    #[cfg(test)]
+    pub(crate) fn for_test(arn: &str, resource_arn: &str) -> Self {
+        Self {
+            recovery_point_arn: RecoveryPointArn::from_aws(arn),
+            backup_vault_name: BackupVaultName::from_aws("v"),
+            resource_arn: ResourceArn::from_aws(resource_arn),
+            resource_type: "EFS".to_owned(),
+            status: RecoveryPointStatus::Completed,
+            creation_date: DateTime::UNIX_EPOCH,
+            backup_size_bytes: None,
+            is_encrypted: true,
+            encryption_key_arn: None,
+            lifecycle: None,
+            move_to_cold_storage_at: None,
+            delete_at: None,
+            is_parent: false,
+            parent_recovery_point_arn: None,
+            composite_member_identifier: None,
+            source_backup_vault_arn: None,
+        }
+    }
 }

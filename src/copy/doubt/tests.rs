@@ -68,18 +68,9 @@ pub(in crate::copy) fn ledger() -> VaultLedger {
 
 pub(in crate::copy) fn job(id: &str, state: CopyJobState, created: DateTime<Utc>) -> CopyJob {
     CopyJob {
-        copy_job_id: CopyJobId::from_aws(id),
-        source_recovery_point_arn: Some(RecoveryPointArn::from_aws(POINT)),
         destination_backup_vault_arn: Some(BackupVaultArn::from_aws(VAULT)),
-        destination_recovery_point_arn: None,
-        resource_arn: None,
-        state,
-        status_message: None,
-        message_category: None,
         creation_date: Some(created),
-        completion_date: None,
-        backup_size_bytes: None,
-        destination_lifecycle: None,
+        ..CopyJob::for_test(id, POINT, state)
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{BackupVaultName, CopyJob, CopyJobId, CopyJobState, RecoveryPointStatus, ResourceArn};
+use crate::domain::{CopyJob, CopyJobState, RecoveryPointStatus, ResourceArn};
 
 fn item(arn: &str, state: ItemState) -> Item {
     Item {
@@ -67,20 +67,7 @@ fn failed_items_are_queued_again_on_demand() {
 const VAULT: &str = "arn:aws:backup:us-east-1:123456789012:backup-vault:v1";
 
 fn job(source: &str, id: &str, state: CopyJobState) -> CopyJob {
-    CopyJob {
-        copy_job_id: CopyJobId::from_aws(id),
-        source_recovery_point_arn: Some(RecoveryPointArn::from_aws(source)),
-        destination_backup_vault_arn: None,
-        destination_recovery_point_arn: None,
-        resource_arn: None,
-        state,
-        status_message: None,
-        message_category: None,
-        creation_date: None,
-        completion_date: None,
-        backup_size_bytes: None,
-        destination_lifecycle: None,
-    }
+    CopyJob::for_test(id, source, state)
 }
 
 fn destination() -> Destination {
@@ -155,22 +142,8 @@ fn the_numbers_of_two_vaults_are_added_up() {
 #[test]
 fn a_point_is_judged_by_the_filters_and_by_what_it_is() {
     let point = RecoveryPoint {
-        recovery_point_arn: RecoveryPointArn::from_aws("p"),
-        backup_vault_name: BackupVaultName::from_aws("v"),
-        resource_arn: ResourceArn::from_aws("r"),
-        resource_type: "EFS".to_owned(),
         status: RecoveryPointStatus::Creating,
-        creation_date: DateTime::UNIX_EPOCH,
-        backup_size_bytes: None,
-        is_encrypted: true,
-        encryption_key_arn: None,
-        lifecycle: None,
-        move_to_cold_storage_at: None,
-        delete_at: None,
-        is_parent: false,
-        parent_recovery_point_arn: None,
-        composite_member_identifier: None,
-        source_backup_vault_arn: None,
+        ..RecoveryPoint::for_test("p", "r")
     };
     for (decision, wanted) in [
         (Decision::Filtered, SkipReason::Filtered),

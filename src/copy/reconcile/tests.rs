@@ -5,39 +5,16 @@ const VAULT: &str = "arn:aws:backup:us-east-1:123456789012:backup-vault:v1";
 
 fn point(arn: &str, resource: &str, second: i64, from: Option<&str>) -> RecoveryPoint {
     RecoveryPoint {
-        recovery_point_arn: RecoveryPointArn::from_aws(arn),
-        backup_vault_name: BackupVaultName::from_aws("v1"),
-        resource_arn: ResourceArn::from_aws(resource),
-        resource_type: "EFS".to_owned(),
-        status: RecoveryPointStatus::Completed,
         creation_date: DateTime::from_timestamp(1_700_000_000 + second, 0).unwrap(),
-        backup_size_bytes: None,
-        is_encrypted: true,
-        encryption_key_arn: None,
-        lifecycle: None,
-        move_to_cold_storage_at: None,
-        delete_at: None,
-        is_parent: false,
-        parent_recovery_point_arn: None,
-        composite_member_identifier: None,
         source_backup_vault_arn: from.map(str::to_owned),
+        ..RecoveryPoint::for_test(arn, resource)
     }
 }
 
 fn job(source: &str, state: CopyJobState, copy: Option<&str>) -> CopyJob {
     CopyJob {
-        copy_job_id: CopyJobId::from_aws("job"),
-        source_recovery_point_arn: Some(RecoveryPointArn::from_aws(source)),
-        destination_backup_vault_arn: None,
         destination_recovery_point_arn: copy.map(RecoveryPointArn::from_aws),
-        resource_arn: None,
-        state,
-        status_message: None,
-        message_category: None,
-        creation_date: None,
-        completion_date: None,
-        backup_size_bytes: None,
-        destination_lifecycle: None,
+        ..CopyJob::for_test("job", source, state)
     }
 }
 

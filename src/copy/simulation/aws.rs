@@ -201,23 +201,17 @@ impl Aws {
     /// A job as it looked at `seen`.
     fn show(&self, job: &Job, seen: Duration) -> CopyJob {
         let over = job.ends <= seen;
+        let state = if over {
+            job.end.clone()
+        } else {
+            CopyJobState::Unknown("COMPLETING".to_owned())
+        };
         CopyJob {
-            copy_job_id: job.id.clone(),
-            source_recovery_point_arn: Some(job.point.clone()),
             destination_backup_vault_arn: Some(job.vault.clone()),
-            destination_recovery_point_arn: None,
-            resource_arn: None,
-            state: if over {
-                job.end.clone()
-            } else {
-                CopyJobState::Unknown("COMPLETING".to_owned())
-            },
             status_message: job.message.filter(|_| over).map(str::to_owned),
-            message_category: None,
             creation_date: Some(self.born(job)),
             completion_date: over.then(|| self.over(job)),
-            backup_size_bytes: None,
-            destination_lifecycle: None,
+            ..CopyJob::for_test(job.id.as_str(), job.point.as_str(), state)
         }
     }
 

@@ -106,29 +106,16 @@ fn accept(engine: &mut Engine<'_>, id: ItemId, created: DateTime<Utc>, now: Mome
 
 fn job(state: CopyJobState, created: DateTime<Utc>) -> CopyJob {
     CopyJob {
-        copy_job_id: CopyJobId::from_aws("job"),
-        source_recovery_point_arn: Some(RecoveryPointArn::from_aws("p0")),
         destination_backup_vault_arn: Some(vault_arn(0)),
-        destination_recovery_point_arn: None,
-        resource_arn: None,
-        state,
-        status_message: None,
-        message_category: None,
         creation_date: Some(created),
-        completion_date: None,
-        backup_size_bytes: None,
-        destination_lifecycle: None,
+        ..CopyJob::for_test("job", "p0", state)
     }
 }
 
 fn unknown() -> Seen {
     Seen {
-        jobs: Vec::new(),
         unknown: vec![CopyJobId::from_aws("job")],
-        listing_denied: false,
-        whole: false,
-        error: None,
-        failed_at: None,
+        ..Seen::default()
     }
 }
 

@@ -113,14 +113,7 @@ impl Life {
     pub(super) fn poll(&mut self, engine: &Engine<'_>, poll: &Poll) {
         let process = self.process;
         let back = self.now + self.scenario.millis(3_000);
-        let mut seen = Seen {
-            jobs: Vec::new(),
-            unknown: Vec::new(),
-            listing_denied: false,
-            whole: false,
-            error: None,
-            failed_at: None,
-        };
+        let mut seen = Seen::default();
         if self.faulty(self.scenario.credentials) {
             seen.error = Some(error(ErrorClass::Credentials, false));
         } else if self.faulty(self.scenario.poll_fails) {
