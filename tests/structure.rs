@@ -65,6 +65,7 @@ fn what_decides_is_pure() {
     let pure = [
         "scheduler",
         "engine",
+        "evidence",
         "doubt",
         "outcomes",
         "breaker",

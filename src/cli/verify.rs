@@ -147,11 +147,11 @@ fn recorded(
         return Err(StateError::OtherRun { path, differences }.into());
     }
     tracing::debug!("the record of copies in {} is used", path.display());
-    let copies = loaded.items.iter().filter_map(|item| match &item.state {
+    let copies = loaded.items.iter().filter_map(|item| match item.state {
         ItemState::Completed {
             destination_recovery_point_arn: Some(copy),
             ..
-        } => Some((item.recovery_point_arn.clone(), copy.clone())),
+        } => Some((item.recovery_point_arn, copy)),
         _ => None,
     });
     Ok(copies.collect())

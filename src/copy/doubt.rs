@@ -130,7 +130,7 @@ impl Engine<'_> {
                 return;
             }
         };
-        let listed = self.item(id).map(|(ledger, item)| jobs_of(&jobs, ledger, item));
+        let listed = self.item(id).map(|(ledger, item)| jobs_of(&jobs, ledger, &item));
         let listed = listed.unwrap_or_default();
         let is_recent = self.recent_enough(id);
         let candidate = latest(&listed, |job| !job.state.is_terminal())

@@ -23,7 +23,7 @@ use super::scheduler::{ItemId, Scheduler};
 use crate::aws::StartCopyJob;
 use crate::aws::throttle::StartPacer;
 use crate::domain::{CopyJobId, IdempotencyToken, RecoveryPointArn};
-use crate::state::{Counts, Item, ItemState, JournalRecord};
+use crate::state::{Counts, Item, ItemState, JournalRecord, Standing};
 
 /// Wait before what met a passing fault is tried again.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
@@ -153,30 +153,35 @@ impl<'a> Engine<'a> {
             let began = ledger.created_at;
             let mut pending: Vec<(DateTime<Utc>, u32)> = Vec::new();
             let mut doubtful: Vec<(ItemId, DateTime<Utc>, DateTime<Utc>)> = Vec::new();
-            for (index, item) in (0u32..).zip(ledger.items.iter()) {
+            for row in ledger.items.rows() {
+                let index = row.number();
                 let id = ItemId { vault, index };
-                let (resource, kind) = (item.resource_arn.as_str(), &item.resource_type);
-                match &item.state {
-                    ItemState::Pending => pending.push((item.creation_date, index)),
+                match row.standing() {
+                    Standing::Pending => pending.push((row.creation_date(), index)),
+                    Standing::Starting | Standing::InFlight => {
+                        self.scheduler
+                            .add_in_flight(id, row.resource_arn().as_str(), &row.resource_type());
+                    }
+                    Standing::Completed | Standing::Failed | Standing::Skipped => continue,
+                }
+                match row.state() {
                     ItemState::Starting { since, sent, .. } => {
-                        self.scheduler.add_in_flight(id, resource, kind);
                         let since = since.unwrap_or(began);
                         doubtful.push((id, since, sent.unwrap_or(since)));
                     }
                     ItemState::InFlight { copy_job_id, since } => {
-                        self.scheduler.add_in_flight(id, resource, kind);
                         self.in_flight.insert(copy_job_id.clone(), (id, now.elapsed));
-                        self.poller.watch(copy_job_id.clone(), *since, now.elapsed);
+                        self.poller.watch(copy_job_id, since, now.elapsed);
                     }
-                    ItemState::Completed { .. } | ItemState::Failed { .. } | ItemState::Skipped { .. } => {}
+                    _ => {}
                 }
             }
             pending.sort_unstable();
             for (_, index) in pending {
-                if let Some(item) = ledger.items.item(index) {
+                if let Some(row) = ledger.items.row(index) {
                     let id = ItemId { vault, index };
                     self.scheduler
-                        .add_pending(id, item.resource_arn.as_str(), &item.resource_type);
+                        .add_pending(id, row.resource_arn().as_str(), &row.resource_type());
                 }
             }
             for (id, since, sent) in doubtful {
@@ -272,13 +277,14 @@ impl<'a> Engine<'a> {
         self.scheduler.pending() == 0 && self.scheduler.in_flight() == 0
     }
 
-    pub(super) fn item(&self, id: ItemId) -> Option<(&VaultLedger, &Item)> {
+    pub(super) fn item(&self, id: ItemId) -> Option<(&VaultLedger, Item)> {
         let ledger = self.ledgers.get(usize::from(id.vault))?;
         Some((ledger, ledger.items.item(id.index)?))
     }
 
     pub(super) fn arn(&self, id: ItemId) -> Option<RecoveryPointArn> {
-        self.item(id).map(|(_, item)| item.recovery_point_arn.clone())
+        let ledger = self.ledgers.get(usize::from(id.vault))?;
+        Some(ledger.items.row(id.index)?.recovery_point_arn())
     }
 
     /// Counts of this moment.
@@ -293,21 +299,21 @@ impl<'a> Engine<'a> {
 
     /// Every failed item.
     pub(super) fn failures(&self) -> Vec<(RecoveryPointArn, ItemFailure)> {
-        let items = self.ledgers.iter().flat_map(|v| v.items.iter());
-        items
-            .filter_map(|item| match &item.state {
+        let rows = self.ledgers.iter().flat_map(|v| v.items.rows());
+        rows.filter(|row| row.standing() == Standing::Failed)
+            .filter_map(|row| match row.state() {
                 ItemState::Failed {
                     error_code,
                     message,
                     at,
                 } => {
                     let failure = ItemFailure {
-                        error_code: error_code.clone(),
-                        message: message.clone(),
-                        cause: FailureCause::of(error_code, message),
-                        at: *at,
+                        cause: FailureCause::of(&error_code, &message),
+                        error_code,
+                        message,
+                        at,
                     };
-                    Some((item.recovery_point_arn.clone(), failure))
+                    Some((row.recovery_point_arn(), failure))
                 }
                 _ => None,
             })

@@ -8,6 +8,7 @@ mod durations;
 pub mod eligibility;
 mod engine;
 pub mod event;
+pub mod evidence;
 pub mod failure;
 mod failure_texts;
 mod outcomes;
@@ -17,8 +18,7 @@ pub mod reconcile;
 pub mod retention;
 pub mod run;
 pub mod scheduler;
-#[cfg(test)]
-mod settling_tests;
+pub mod settle;
 #[cfg(test)]
 mod simulation;
 pub mod stop;

@@ -39,7 +39,7 @@ impl Engine<'_> {
 
     fn taken(&mut self, id: ItemId, started: StartedCopyJob, now: Moment) {
         self.pacer.on_success();
-        let sent = self.item(id).and_then(|(ledger, item)| match &item.state {
+        let sent = self.item(id).and_then(|(ledger, item)| match item.state {
             ItemState::Starting { since, .. } => Some(since.unwrap_or(ledger.created_at)),
             _ => None,
         });

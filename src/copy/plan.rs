@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::eligibility::{EligibilityRules, SkipReason, skip_reason};
-use super::reconcile::{self, Destination, Known, Others, Wanted};
+use crate::domain::RecoveryPoint;
 use crate::domain::selection::Decision;
-use crate::domain::{CopyJobId, RecoveryPoint, RecoveryPointArn};
-use crate::state::{Item, ItemState, Items, JournalRecord};
+use crate::state::{Item, ItemState, Items, JournalRecord, Standing};
 
 /// Points and bytes of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,16 +46,22 @@ impl PlanTally {
     /// Counts a ledger as it stands.
     pub fn of(items: &Items) -> Self {
         let mut tally = Self::default();
-        for item in items {
-            let slot = match &item.state {
-                ItemState::Pending => tally.to_copy.entry(item.resource_type.to_string()).or_default(),
-                ItemState::Starting { .. } | ItemState::InFlight { .. } => &mut tally.under_way,
-                ItemState::Completed { .. } => &mut tally.completed,
-                ItemState::Failed { .. } => &mut tally.failed,
-                ItemState::Skipped { reason } => tally.skipped.entry(reason.to_string()).or_default(),
+        let (mut types, mut reasons) = (HashMap::new(), HashMap::new());
+        for row in items.rows() {
+            let slot = match row.standing() {
+                Standing::Pending => types.entry(row.resource_type()).or_default(),
+                Standing::Starting | Standing::InFlight => &mut tally.under_way,
+                Standing::Completed => &mut tally.completed,
+                Standing::Failed => &mut tally.failed,
+                Standing::Skipped => reasons.entry(row.skip_reason()).or_default(),
             };
-            slot.add(item.backup_size_bytes);
+            slot.add(row.backup_size_bytes());
         }
+        let named = |counted: HashMap<Arc<str>, Tally>| {
+            counted.into_iter().map(|(name, tally)| (name.to_string(), tally))
+        };
+        tally.to_copy = named(types).collect();
+        tally.skipped = named(reasons).collect();
         tally
     }
 
@@ -141,7 +146,7 @@ impl PlanRules<'_> {
 
 /// The few texts that a million items share.
 #[derive(Debug, Default)]
-pub struct TypeNames(std::collections::HashSet<Arc<str>>);
+pub struct TypeNames(HashSet<Arc<str>>);
 
 impl TypeNames {
     /// The shared form of a text.
@@ -155,157 +160,14 @@ impl TypeNames {
     }
 }
 
-/// Settles new items against what the destination has: copied ones are skipped, jobs under way are
-/// adopted, and attempts are numbered past those that AWS has seen.
-pub fn settle_new(
-    items: Vec<Item>,
-    destination: &Destination,
-    source_vault_arn: &str,
-    force: bool,
-) -> Vec<Item> {
-    let wanted: Vec<Wanted<'_>> = items.iter().filter(|i| is_pending(i)).map(wanted).collect();
-    let mut knowledge = reconcile::known(&wanted, destination, source_vault_arn);
-    drop(wanted);
-    let dates = dates(destination);
-    let reason: Arc<str> = SkipReason::AlreadyCopied.as_str().into();
-    items
-        .into_iter()
-        .map(|mut item| {
-            if !is_pending(&item) {
-                return item;
-            }
-            item.attempt = knowledge
-                .ended_jobs
-                .get(&item.recovery_point_arn)
-                .copied()
-                .unwrap_or(0);
-            match knowledge.known.remove(&item.recovery_point_arn) {
-                Some(Known::Copied(_)) if !force => {
-                    item.state = ItemState::Skipped {
-                        reason: Arc::clone(&reason),
-                    };
-                }
-                Some(Known::UnderWay(copy_job_id)) => {
-                    item.attempt += 1;
-                    let since = began(&dates, &copy_job_id);
-                    item.state = ItemState::InFlight { copy_job_id, since };
-                }
-                _ => {}
-            }
-            item
-        })
-        .collect()
-}
-
-/// When jobs began, by AWS's clock: polls look for ends after that, and ours may be wrong.
-fn dates(destination: &Destination) -> HashMap<&CopyJobId, DateTime<Utc>> {
-    let jobs = destination.jobs.iter();
-    jobs.filter_map(|job| Some((&job.copy_job_id, job.creation_date?)))
-        .collect()
-}
-
-fn began(dates: &HashMap<&CopyJobId, DateTime<Utc>>, job: &CopyJobId) -> DateTime<Utc> {
-    dates.get(job).copied().unwrap_or_else(Utc::now)
-}
-
-/// After this long AWS lists every job that it still lists at all.
-const LONG_AGO: TimeDelta = TimeDelta::days(1);
-
-/// The records that settle a loaded ledger's items against what the destination has: those that
-/// wait, and those under way for so long that AWS may know their jobs no more. A job that it still
-/// lists is left to the loop.
-pub fn settle_loaded(items: &Items, destination: &Destination, source_vault_arn: &str) -> Vec<JournalRecord> {
-    let now = Utc::now();
-    let listed: HashSet<&RecoveryPointArn> = destination
-        .jobs
-        .iter()
-        .filter_map(|job| job.source_recovery_point_arn.as_ref())
-        .collect();
-    let is_forgotten = |item: &&Item| {
-        let since = match &item.state {
-            ItemState::InFlight { since, .. } => Some(*since),
-            ItemState::Starting { since, sent, .. } => sent.or(*since),
-            _ => None,
-        };
-        since.is_some_and(|since| since < now - LONG_AGO) && !listed.contains(&item.recovery_point_arn)
-    };
-    let forgotten: HashSet<&RecoveryPointArn> = items
-        .iter()
-        .filter(is_forgotten)
-        .map(|item| &item.recovery_point_arn)
-        .collect();
-    // A copy is more likely that of a start than of a point that waits.
-    let started = items.iter().filter(is_forgotten);
-    let waiting = items.iter().filter(|item| is_pending(item));
-    let wanted: Vec<Wanted<'_>> = started.chain(waiting).map(wanted).collect();
-    let knowledge = reconcile::known_beside(&wanted, &others(items), destination, source_vault_arn);
-    let (forgotten, waiting): (Vec<_>, Vec<_>) = knowledge
-        .known
-        .into_iter()
-        .partition(|(arn, _)| forgotten.contains(arn));
-    let requeued = |(arn, _): &(RecoveryPointArn, Known)| JournalRecord::Requeued {
-        recovery_point_arn: arn.clone(),
-        reason: "AWS lists no job of it, and its copy is there".to_owned(),
-    };
-    let requeued: Vec<JournalRecord> = forgotten.iter().map(requeued).collect();
-    let dates = dates(destination);
-    let reason: Arc<str> = SkipReason::AlreadyCopied.as_str().into();
-    let record = |(arn, known): (RecoveryPointArn, Known)| match known {
-        Known::Copied(_) => JournalRecord::Skipped {
-            recovery_point_arn: arn,
-            reason: Arc::clone(&reason),
-        },
-        Known::UnderWay(copy_job_id) => JournalRecord::Started {
-            recovery_point_arn: arn,
-            at: began(&dates, &copy_job_id),
-            copy_job_id,
-        },
-    };
-    let settled = forgotten.into_iter().chain(waiting).map(record);
-    requeued.into_iter().chain(settled).collect()
-}
-
-/// Items that are known to have a copy.
-fn others(items: &Items) -> Others<'_> {
-    let mut others = Others::default();
-    for item in items {
-        match &item.state {
-            ItemState::Completed {
-                destination_recovery_point_arn: Some(copy),
-                ..
-            } => {
-                others.copies.insert(copy);
-            }
-            ItemState::Completed { .. } => others.points.push(wanted(item)),
-            ItemState::Skipped { reason } if **reason == *SkipReason::AlreadyCopied.as_str() => {
-                others.points.push(wanted(item));
-            }
-            _ => {}
-        }
-    }
-    others
-}
-
-fn is_pending(item: &Item) -> bool {
-    matches!(item.state, ItemState::Pending)
-}
-
-fn wanted(item: &Item) -> Wanted<'_> {
-    Wanted {
-        recovery_point_arn: &item.recovery_point_arn,
-        resource_arn: &item.resource_arn,
-        creation_date: item.creation_date,
-    }
-}
-
 /// The records by which a loaded ledger follows a new listing and new filters: what is done stays,
 /// what waits or was passed over is judged anew, and new points join.
-pub fn replan(items: &Items, listed: Vec<Item>) -> Vec<JournalRecord> {
+pub fn replan(items: &Items, listed: impl IntoIterator<Item = Item>) -> Vec<JournalRecord> {
     let by_filter = |reason: &str| reason != SkipReason::AlreadyCopied.as_str();
     let mut records = Vec::new();
     for item in listed {
         let arn = item.recovery_point_arn.clone();
-        match (items.get(&arn).map(|old| &old.state), &item.state) {
+        match (items.get(&arn).map(|old| old.state), &item.state) {
             (None, _) => records.push(JournalRecord::Planned { item }),
             (Some(ItemState::Pending), ItemState::Skipped { reason }) => {
                 records.push(JournalRecord::Skipped {
@@ -313,7 +175,7 @@ pub fn replan(items: &Items, listed: Vec<Item>) -> Vec<JournalRecord> {
                     reason: Arc::clone(reason),
                 });
             }
-            (Some(ItemState::Skipped { reason: old }), ItemState::Pending) if by_filter(old) => {
+            (Some(ItemState::Skipped { reason: old }), ItemState::Pending) if by_filter(&old) => {
                 records.push(JournalRecord::Reopened {
                     recovery_point_arn: arn,
                 });
@@ -327,10 +189,10 @@ pub fn replan(items: &Items, listed: Vec<Item>) -> Vec<JournalRecord> {
 /// The records that queue failed items again.
 pub fn retry_failed(items: &Items) -> Vec<JournalRecord> {
     items
-        .iter()
-        .filter(|item| matches!(item.state, ItemState::Failed { .. }))
-        .map(|item| JournalRecord::Reopened {
-            recovery_point_arn: item.recovery_point_arn.clone(),
+        .rows()
+        .filter(|row| row.standing() == Standing::Failed)
+        .map(|row| JournalRecord::Reopened {
+            recovery_point_arn: row.recovery_point_arn(),
         })
         .collect()
 }

@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,10 +33,21 @@ pub struct Limits {
     pub per_type: HashMap<String, usize>,
 }
 
+/// What is kept of each item. Those of one resource that wait are a list, which costs no memory of
+/// its own: there are about as many resources as items.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    /// Number of its resource.
+    resource: usize,
+    /// The one behind it, if it waits.
+    next: Option<ItemId>,
+}
+
 #[derive(Debug, Default)]
 struct Resource {
     type_index: usize,
-    pending: VecDeque<ItemId>,
+    /// The first that waits, and the last.
+    waiting: Option<(ItemId, ItemId)>,
     in_flight: usize,
     in_ring: bool,
 }
@@ -53,10 +65,13 @@ struct TypeQueue {
 pub struct Scheduler {
     limits: Limits,
     resources: Vec<Resource>,
-    resource_index: HashMap<Arc<str>, usize>,
+    /// By the hash of the ARN. If two had the same, they would only wait for each other.
+    resource_index: HashMap<u64, usize>,
+    hasher: RandomState,
     types: Vec<TypeQueue>,
     next_type: usize,
-    resource_of: HashMap<ItemId, usize>,
+    /// By vault, then by place in its ledger.
+    slots: Vec<Vec<Slot>>,
     delayed: BinaryHeap<Reverse<(Duration, ItemId)>>,
     in_flight: usize,
     pending: usize,
@@ -80,9 +95,10 @@ impl Scheduler {
             limits,
             resources: Vec::new(),
             resource_index: HashMap::new(),
+            hasher: RandomState::new(),
             types: Vec::new(),
             next_type: 0,
-            resource_of: HashMap::new(),
+            slots: Vec::new(),
             delayed: BinaryHeap::new(),
             in_flight: 0,
             pending: 0,
@@ -122,7 +138,7 @@ impl Scheduler {
             self.next_type = (type_index + 1) % self.types.len();
             let resource = self.resources.get_mut(resource_index)?;
             resource.in_ring = false;
-            let id = resource.pending.pop_front()?;
+            let id = self.pop_waiting(resource_index)?;
             self.pending -= 1;
             if let Some(full) = &mut self.full {
                 full.room -= 1;
@@ -177,7 +193,8 @@ impl Scheduler {
     }
 
     fn register(&mut self, id: ItemId, resource_arn: &str, resource_type: &str) -> usize {
-        let index = if let Some(index) = self.resource_index.get(resource_arn) {
+        let hash = self.hasher.hash_one(resource_arn);
+        let index = if let Some(index) = self.resource_index.get(&hash) {
             *index
         } else {
             let type_index = self.type_index(resource_type);
@@ -185,12 +202,56 @@ impl Scheduler {
                 type_index,
                 ..Resource::default()
             });
-            self.resource_index
-                .insert(resource_arn.into(), self.resources.len() - 1);
+            self.resource_index.insert(hash, self.resources.len() - 1);
             self.resources.len() - 1
         };
-        self.resource_of.insert(id, index);
+        let (vault, place) = places(id);
+        if self.slots.len() <= vault {
+            self.slots.resize(vault + 1, Vec::new());
+        }
+        if let Some(slots) = self.slots.get_mut(vault) {
+            if slots.len() <= place {
+                slots.resize(place + 1, Slot::default());
+            }
+            if let Some(slot) = slots.get_mut(place) {
+                slot.resource = index;
+            }
+        }
         index
+    }
+
+    fn slot(&mut self, id: ItemId) -> Option<&mut Slot> {
+        let (vault, place) = places(id);
+        self.slots.get_mut(vault)?.get_mut(place)
+    }
+
+    fn push_waiting(&mut self, id: ItemId, resource_index: usize) {
+        let Some(resource) = self.resources.get_mut(resource_index) else {
+            return;
+        };
+        let last = resource.waiting.map(|(_, last)| last);
+        resource.waiting = Some((resource.waiting.map_or(id, |(first, _)| first), id));
+        if let Some(slot) = last.and_then(|last| self.slot(last)) {
+            slot.next = Some(id);
+        }
+    }
+
+    fn push_waiting_in_front(&mut self, id: ItemId, resource_index: usize) {
+        let Some(resource) = self.resources.get_mut(resource_index) else {
+            return;
+        };
+        let first = resource.waiting.map(|(first, _)| first);
+        resource.waiting = Some((id, resource.waiting.map_or(id, |(_, last)| last)));
+        if let Some(slot) = self.slot(id) {
+            slot.next = first;
+        }
+    }
+
+    fn pop_waiting(&mut self, resource_index: usize) -> Option<ItemId> {
+        let (first, last) = self.resources.get(resource_index)?.waiting?;
+        let next = self.slot(first)?.next.take();
+        self.resources.get_mut(resource_index)?.waiting = next.map(|next| (next, last));
+        Some(first)
     }
 
     fn type_index(&mut self, name: &str) -> usize {
@@ -208,10 +269,8 @@ impl Scheduler {
     }
 
     fn enqueue(&mut self, id: ItemId, resource_index: usize) {
-        if let Some(resource) = self.resources.get_mut(resource_index) {
-            resource.pending.push_back(id);
-            self.pending += 1;
-        }
+        self.push_waiting(id, resource_index);
+        self.pending += 1;
         self.ring_if_ready(resource_index);
     }
 
@@ -220,7 +279,7 @@ impl Scheduler {
         let Some(resource) = self.resources.get_mut(resource_index) else {
             return;
         };
-        if !resource.in_ring && !resource.pending.is_empty() && resource.in_flight < per_resource {
+        if !resource.in_ring && resource.waiting.is_some() && resource.in_flight < per_resource {
             resource.in_ring = true;
             if let Some(queue) = self.types.get_mut(resource.type_index) {
                 queue.ring.push_back(resource_index);
@@ -239,7 +298,7 @@ impl Scheduler {
     }
 
     fn free(&mut self, id: ItemId) {
-        let Some(&resource_index) = self.resource_of.get(&id) else {
+        let Some(resource_index) = self.slot(id).map(|slot| slot.resource) else {
             return;
         };
         self.in_flight = self.in_flight.saturating_sub(1);
@@ -258,15 +317,20 @@ impl Scheduler {
                 break;
             }
             self.delayed.pop();
-            if let Some(&resource) = self.resource_of.get(&id) {
+            if let Some(resource) = self.slot(id).map(|slot| slot.resource) {
                 // To the front: it was taken once, so it is the oldest of its resource.
-                if let Some(r) = self.resources.get_mut(resource) {
-                    r.pending.push_front(id);
-                }
+                self.push_waiting_in_front(id, resource);
                 self.ring_if_ready(resource);
             }
         }
     }
+}
+
+fn places(id: ItemId) -> (usize, usize) {
+    (
+        usize::from(id.vault),
+        usize::try_from(id.index).unwrap_or(usize::MAX),
+    )
 }
 
 #[cfg(test)]

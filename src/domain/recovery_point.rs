@@ -66,7 +66,7 @@ impl From<RecoveryPointStatus> for String {
 }
 
 /// `Lifecycle` of a recovery point: days count from its creation date.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Lifecycle {
     /// Days after creation at which the point moves to cold storage.
     #[serde(skip_serializing_if = "Option::is_none", default)]

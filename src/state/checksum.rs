@@ -1,47 +1,10 @@
 //! The checksum of a document: its last member, over every byte before its value. A flipped bit in
 //! an ARN is still valid JSON, and would lose one recovery point and make up another.
 
-use std::cell::RefCell;
-use std::io::{self, Write};
-
-use crc32fast::Hasher;
-use serde::{Serialize, Serializer};
-
 /// Name of the member, as it stands in the file.
 const MEMBER: &[u8] = b",\"crc32\":";
 /// Length of what follows it: eight digits in quotes, a brace, a newline.
 const TAIL: usize = 12;
-
-/// The checksum of what has been written so far.
-#[derive(Debug, Default)]
-pub(super) struct Running(RefCell<Hasher>);
-
-impl Serialize for &Running {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let sum = self.0.borrow().clone().finalize();
-        serializer.collect_str(&format_args!("{sum:08x}"))
-    }
-}
-
-/// Counts every byte in.
-#[derive(Debug)]
-pub(super) struct Summed<'a, W> {
-    pub(super) inner: W,
-    pub(super) sum: &'a Running,
-}
-
-impl<W: Write> Write for Summed<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        let counted = bytes.get(..written).unwrap_or(bytes);
-        self.sum.0.borrow_mut().update(counted);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
 
 /// Whether a text that says that it has a checksum is as it was written.
 pub(super) fn is_whole(text: &[u8]) -> bool {

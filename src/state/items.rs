@@ -1,13 +1,20 @@
 //! The ledger of a vault: its items in plan order, and the only way in which they change.
 //!
 //! The same function serves live events and recovery, so that what is replayed is what was lived.
+//! A million items have to fit in little memory, so they are kept in rows of fixed size and texts
+//! that share what they have in common (`texts.rs`); an [`Item`] is made of them when one is asked for.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 use super::format::{Item, ItemState, JournalRecord};
-use crate::domain::RecoveryPointArn;
+use super::shared::Shared;
+use super::texts::{Names, Place, Texts};
+use super::transitions::transition;
+use crate::domain::{CopyJobId, Lifecycle, RecoveryPointArn, ResourceArn};
 
 /// A record that does not fit where its item stands.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -42,11 +49,87 @@ pub struct Counts {
     pub bytes_completed: u64,
 }
 
+/// Where an item stands, without its particulars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Waits.
+    Pending,
+    /// Being started.
+    Starting,
+    /// With a job.
+    InFlight,
+    /// Copied.
+    Completed,
+    /// Not copied.
+    Failed,
+    /// Needs no copy, or can have none.
+    Skipped,
+}
+
+impl Standing {
+    /// Of a state.
+    pub fn of(state: &ItemState) -> Self {
+        match state {
+            ItemState::Pending => Self::Pending,
+            ItemState::Starting { .. } => Self::Starting,
+            ItemState::InFlight { .. } => Self::InFlight,
+            ItemState::Completed { .. } => Self::Completed,
+            ItemState::Failed { .. } => Self::Failed,
+            ItemState::Skipped { .. } => Self::Skipped,
+        }
+    }
+
+    /// Its name in a state file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Starting => "starting",
+            Self::InFlight => "in_flight",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// Where the particulars of an item's state are.
+#[derive(Debug, Clone, Copy)]
+enum Particulars {
+    /// There are none.
+    None,
+    /// In the map of whole states: few items are there at a time.
+    Whole,
+    /// A copy, in the texts.
+    Copy(Place),
+    /// Number of the reason.
+    Reason(u32),
+}
+
+/// What is kept of each item beside its texts.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    resource: u32,
+    resource_type: u32,
+    /// 0 for none, else the number of the lifecycle and one.
+    lifecycle: u32,
+    attempt: u32,
+    creation_date: DateTime<Utc>,
+    backup_size_bytes: Option<i64>,
+    standing: Standing,
+    particulars: Particulars,
+}
+
 /// The items of one vault.
 #[derive(Debug, Clone, Default)]
 pub struct Items {
-    in_order: Vec<Item>,
-    index: HashMap<RecoveryPointArn, u32>,
+    rows: Vec<Row>,
+    texts: Texts,
+    arns: Names,
+    resources: Names,
+    types: Shared<Arc<str>>,
+    reasons: Shared<Arc<str>>,
+    lifecycles: Shared<Lifecycle>,
+    whole: HashMap<u32, ItemState>,
     counts: Counts,
 }
 
@@ -55,7 +138,7 @@ impl Items {
     pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
         let mut ledger = Self::default();
         for item in items {
-            ledger.add(item);
+            ledger.add(&item);
         }
         ledger
     }
@@ -65,19 +148,48 @@ impl Items {
         self.counts
     }
 
+    /// In plan order, without making whole items of them.
+    pub fn rows(&self) -> impl Iterator<Item = ItemRow<'_>> {
+        (0..).zip(&self.rows).map(|(number, row)| ItemRow {
+            items: self,
+            number,
+            row,
+        })
+    }
+
     /// In plan order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Item> {
-        self.in_order.iter()
+    pub fn iter(&self) -> impl Iterator<Item = Item> {
+        self.rows().map(|row| row.item())
+    }
+
+    /// By place in plan order, without making a whole item of it.
+    pub fn row(&self, number: u32) -> Option<ItemRow<'_>> {
+        let row = self.rows.get(usize::try_from(number).ok()?)?;
+        Some(ItemRow {
+            items: self,
+            number,
+            row,
+        })
     }
 
     /// By place in plan order.
-    pub fn item(&self, index: u32) -> Option<&Item> {
-        self.in_order.get(usize::try_from(index).ok()?)
+    pub fn item(&self, number: u32) -> Option<Item> {
+        self.row(number).map(|row| row.item())
+    }
+
+    /// The place of an ARN in plan order.
+    pub fn find(&self, arn: &RecoveryPointArn) -> Option<u32> {
+        self.arns.find(&self.texts, arn.as_str())
     }
 
     /// By ARN.
-    pub fn get(&self, arn: &RecoveryPointArn) -> Option<&Item> {
-        self.item(*self.index.get(arn)?)
+    pub fn get(&self, arn: &RecoveryPointArn) -> Option<Item> {
+        self.item(self.find(arn)?)
+    }
+
+    /// The number that rows have for a resource.
+    pub fn resource_number(&self, resource: &ResourceArn) -> Option<u32> {
+        self.resources.find(&self.texts, resource.as_str())
     }
 
     /// Changes an item as the record says.
@@ -86,7 +198,7 @@ impl Items {
     /// If the record cannot follow the item's state; nothing is changed then.
     pub fn apply(&mut self, record: &JournalRecord) -> Result<(), IllegalTransition> {
         if let JournalRecord::Planned { item } = record {
-            self.add(item.clone());
+            self.add(item);
             return Ok(());
         }
         let arn = record.recovery_point_arn();
@@ -95,359 +207,242 @@ impl Items {
             state,
             record: record.name(),
         };
-        let place = self.index.get(arn).copied().ok_or_else(|| illegal("unknown"))?;
-        let item = usize::try_from(place)
-            .ok()
-            .and_then(|place| self.in_order.get_mut(place))
-            .ok_or_else(|| illegal("unknown"))?;
-        let (next, attempt) = transition(item, record).ok_or_else(|| illegal(state_name(&item.state)))?;
-        self.counts.remove(item);
-        item.state = next;
-        item.attempt = attempt;
-        self.counts.add(item);
+        let number = self.find(arn).ok_or_else(|| illegal("unknown"))?;
+        let row = self.row(number).ok_or_else(|| illegal("unknown"))?;
+        let (next, attempt) = transition(&row.state(), row.row.attempt, record)
+            .ok_or_else(|| illegal(row.standing().name()))?;
+        self.set(number, attempt, next);
         Ok(())
     }
 
-    fn add(&mut self, item: Item) {
-        let Ok(place) = u32::try_from(self.in_order.len()) else {
-            return;
-        };
-        if self.index.contains_key(&item.recovery_point_arn) {
+    /// Says of a point that waits how many copy jobs of it AWS has made already: attempts are numbered
+    /// past them, because AWS answers a token that it has seen with the old job.
+    pub fn count_jobs(&mut self, number: u32, jobs: u32) {
+        if let Some(row) = usize::try_from(number).ok().and_then(|at| self.rows.get_mut(at))
+            && row.standing == Standing::Pending
+        {
+            row.attempt = jobs;
+        }
+    }
+
+    /// Adds an item, unless its ARN is there already.
+    pub fn add(&mut self, item: &Item) {
+        if self.find(&item.recovery_point_arn).is_some() {
             return;
         }
-        self.index.insert(item.recovery_point_arn.clone(), place);
-        self.counts.add(&item);
-        self.in_order.push(item);
+        let arn = item.recovery_point_arn.as_str();
+        let Some(number) = self.arns.add(&mut self.texts, arn) else {
+            return;
+        };
+        let resource = item.resource_arn.as_str();
+        let known = self.resources.find(&self.texts, resource);
+        let resource = known.or_else(|| self.resources.add(&mut self.texts, resource));
+        let lifecycle = item.lifecycle.as_ref();
+        self.rows.push(Row {
+            resource: resource.unwrap_or_default(),
+            resource_type: self.types.number(&item.resource_type),
+            lifecycle: lifecycle.map_or(0, |l| self.lifecycles.number(l).saturating_add(1)),
+            attempt: item.attempt,
+            creation_date: item.creation_date,
+            backup_size_bytes: item.backup_size_bytes,
+            standing: Standing::Pending,
+            particulars: Particulars::None,
+        });
+        self.counts.add(Standing::Pending, bytes(item.backup_size_bytes));
+        self.set(number, item.attempt, item.state.clone());
     }
-}
 
-/// The state and attempt that follow; `None` if the record is illegal here.
-fn transition(item: &Item, record: &JournalRecord) -> Option<(ItemState, u32)> {
-    use ItemState as S;
-    use JournalRecord as R;
-    let same = item.attempt;
-    match (&item.state, record) {
-        (
-            S::Pending,
-            R::StartIntended {
-                attempt,
-                idempotency_token,
-                at,
-                ..
-            },
-        ) if *attempt > same => Some((
-            S::Starting {
-                idempotency_token: idempotency_token.clone(),
-                since: *at,
-                sent: *at,
-            },
-            *attempt,
-        )),
-        // The same attempt is sent again: it is as old as before, and its job may be new.
-        (
-            state @ (S::Starting { .. } | S::InFlight { .. }),
-            R::StartIntended {
-                attempt,
-                idempotency_token,
-                at,
-                ..
-            },
-        ) if *attempt == same => Some((
-            S::Starting {
-                idempotency_token: idempotency_token.clone(),
-                since: match state {
-                    S::Starting { since, .. } => *since,
-                    S::InFlight { since, .. } => Some(*since),
-                    _ => None,
-                },
-                sent: *at,
-            },
-            same,
-        )),
-        // From Pending when a job of before this state was found; from InFlight when AWS lost one.
-        (S::Pending | S::Starting { .. } | S::InFlight { .. }, R::Started { copy_job_id, at, .. }) => Some((
-            S::InFlight {
-                copy_job_id: copy_job_id.clone(),
-                since: *at,
-            },
-            same.max(1),
-        )),
-        // The attempt, with its token, is still to be made. Whoever else copies this point with another
-        // state sends the same token, as long as both count jobs only.
-        (S::Starting { .. }, R::NotTaken { .. }) => Some((S::Pending, same.saturating_sub(1))),
-        (S::Starting { .. } | S::InFlight { .. }, R::Requeued { .. })
-        | (S::Failed { .. } | S::Skipped { .. }, R::Reopened { .. }) => Some((S::Pending, same)),
-        (
-            S::InFlight { .. },
-            R::Completed {
+    fn set(&mut self, number: u32, attempt: u32, state: ItemState) {
+        let standing = Standing::of(&state);
+        self.whole.remove(&number);
+        let particulars = match &state {
+            ItemState::Pending => Particulars::None,
+            ItemState::Skipped { reason } => Particulars::Reason(self.reasons.number(reason)),
+            ItemState::Completed {
                 copy_job_id,
                 destination_recovery_point_arn,
                 at,
-                ..
-            },
-        ) => {
-            let state = S::Completed {
-                copy_job_id: copy_job_id.clone(),
-                destination_recovery_point_arn: destination_recovery_point_arn.clone(),
-                at: *at,
-            };
-            Some((state, same))
+            } => {
+                let (seconds, nanoseconds) = (
+                    at.timestamp().to_le_bytes(),
+                    at.timestamp_subsec_nanos().to_le_bytes(),
+                );
+                let head = [seconds.as_slice(), nanoseconds.as_slice()].concat();
+                let copy = destination_recovery_point_arn
+                    .as_ref()
+                    .map_or("", |arn| arn.as_str());
+                let place = self.texts.add(&head, &[copy_job_id.as_str(), copy]);
+                // An empty ARN is not none; nobody has seen one.
+                let is_kept = destination_recovery_point_arn.is_none() || !copy.is_empty();
+                place
+                    .filter(|_| is_kept)
+                    .map_or(Particulars::Whole, Particulars::Copy)
+            }
+            _ => Particulars::Whole,
+        };
+        if let Particulars::Whole = particulars {
+            self.whole.insert(number, state);
         }
-        (
-            S::Pending | S::Starting { .. } | S::InFlight { .. },
-            R::Failed {
-                error_code,
-                message,
-                at,
-                ..
-            },
-        ) => {
-            let state = S::Failed {
-                error_code: error_code.clone(),
-                message: message.clone(),
-                at: *at,
+        if let Some(row) = usize::try_from(number).ok().and_then(|at| self.rows.get_mut(at)) {
+            let bytes = bytes(row.backup_size_bytes);
+            self.counts.remove(row.standing, bytes);
+            self.counts.add(standing, bytes);
+            *row = Row {
+                attempt,
+                standing,
+                particulars,
+                ..*row
             };
-            Some((state, same))
         }
-        (S::Pending, R::Skipped { reason, .. }) => Some((
-            S::Skipped {
-                reason: reason.clone(),
-            },
-            same,
-        )),
-        _ => None,
     }
 }
 
-fn state_name(state: &ItemState) -> &'static str {
-    match state {
-        ItemState::Pending => "pending",
-        ItemState::Starting { .. } => "starting",
-        ItemState::InFlight { .. } => "in_flight",
-        ItemState::Completed { .. } => "completed",
-        ItemState::Failed { .. } => "failed",
-        ItemState::Skipped { .. } => "skipped",
+/// An item in its ledger: what of it is needed is read from there.
+#[derive(Clone, Copy)]
+pub struct ItemRow<'a> {
+    items: &'a Items,
+    number: u32,
+    row: &'a Row,
+}
+
+impl std::fmt::Debug for ItemRow<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.item().fmt(f)
+    }
+}
+
+impl ItemRow<'_> {
+    /// Its place in plan order.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Where it stands.
+    pub fn standing(&self) -> Standing {
+        self.row.standing
+    }
+
+    /// When the point was made.
+    pub fn creation_date(&self) -> DateTime<Utc> {
+        self.row.creation_date
+    }
+
+    /// Its size, where AWS gives one.
+    pub fn backup_size_bytes(&self) -> Option<i64> {
+        self.row.backup_size_bytes
+    }
+
+    /// AWS's name of the resource's type.
+    pub fn resource_type(&self) -> Arc<str> {
+        self.items.types.value(self.row.resource_type).unwrap_or_default()
+    }
+
+    /// A number that the points of one resource have in common.
+    pub fn resource_number(&self) -> u32 {
+        self.row.resource
+    }
+
+    /// Its retention.
+    pub fn lifecycle(&self) -> Option<Lifecycle> {
+        let number = self.row.lifecycle.checked_sub(1)?;
+        self.items.lifecycles.value(number)
+    }
+
+    /// Its ARN.
+    pub fn recovery_point_arn(&self) -> RecoveryPointArn {
+        let text = self.items.arns.text(&self.items.texts, self.number);
+        RecoveryPointArn::from_aws(&text.unwrap_or_default())
+    }
+
+    /// Its resource.
+    pub fn resource_arn(&self) -> ResourceArn {
+        let text = self.items.resources.text(&self.items.texts, self.row.resource);
+        ResourceArn::from_aws(&text.unwrap_or_default())
+    }
+
+    /// Why it needs no copy, or can have none; empty if it is not so.
+    pub fn skip_reason(&self) -> Arc<str> {
+        match self.row.particulars {
+            Particulars::Reason(number) => self.items.reasons.value(number).unwrap_or_default(),
+            _ => Arc::default(),
+        }
+    }
+
+    /// Where it stands, with all particulars.
+    pub fn state(&self) -> ItemState {
+        let state = match self.row.particulars {
+            Particulars::None => None,
+            Particulars::Whole => self.items.whole.get(&self.number).cloned(),
+            Particulars::Copy(place) => self.copy(place),
+            Particulars::Reason(number) => self
+                .items
+                .reasons
+                .value(number)
+                .map(|reason| ItemState::Skipped { reason }),
+        };
+        state.unwrap_or(ItemState::Pending)
+    }
+
+    fn copy(&self, place: Place) -> Option<ItemState> {
+        let mut entry = self.items.texts.entry(place);
+        let seconds = i64::from_le_bytes(entry.bytes()?);
+        let nanoseconds = u32::from_le_bytes(entry.bytes()?);
+        let copy_job_id = CopyJobId::from_aws(&entry.text()?);
+        let copy = entry.text().filter(|copy| !copy.is_empty());
+        Some(ItemState::Completed {
+            copy_job_id,
+            destination_recovery_point_arn: copy.map(|copy| RecoveryPointArn::from_aws(&copy)),
+            at: DateTime::from_timestamp(seconds, nanoseconds)?,
+        })
+    }
+
+    /// All of it.
+    pub fn item(&self) -> Item {
+        Item {
+            recovery_point_arn: self.recovery_point_arn(),
+            resource_arn: self.resource_arn(),
+            resource_type: self.resource_type(),
+            creation_date: self.creation_date(),
+            backup_size_bytes: self.backup_size_bytes(),
+            lifecycle: self.lifecycle(),
+            attempt: self.row.attempt,
+            state: self.state(),
+        }
     }
 }
 
 impl Counts {
-    fn slot(&mut self, state: &ItemState) -> &mut usize {
-        match state {
-            ItemState::Pending => &mut self.pending,
-            ItemState::Starting { .. } => &mut self.starting,
-            ItemState::InFlight { .. } => &mut self.in_flight,
-            ItemState::Completed { .. } => &mut self.completed,
-            ItemState::Failed { .. } => &mut self.failed,
-            ItemState::Skipped { .. } => &mut self.skipped,
+    fn slot(&mut self, standing: Standing) -> &mut usize {
+        match standing {
+            Standing::Pending => &mut self.pending,
+            Standing::Starting => &mut self.starting,
+            Standing::InFlight => &mut self.in_flight,
+            Standing::Completed => &mut self.completed,
+            Standing::Failed => &mut self.failed,
+            Standing::Skipped => &mut self.skipped,
         }
     }
 
-    fn add(&mut self, item: &Item) {
+    fn add(&mut self, standing: Standing, bytes: u64) {
         self.total += 1;
-        *self.slot(&item.state) += 1;
-        if matches!(item.state, ItemState::Completed { .. }) {
-            self.bytes_completed += bytes(item);
+        *self.slot(standing) += 1;
+        if standing == Standing::Completed {
+            self.bytes_completed += bytes;
         }
     }
 
-    fn remove(&mut self, item: &Item) {
+    fn remove(&mut self, standing: Standing, bytes: u64) {
         self.total -= 1;
-        *self.slot(&item.state) -= 1;
-        if matches!(item.state, ItemState::Completed { .. }) {
-            self.bytes_completed -= bytes(item);
+        *self.slot(standing) -= 1;
+        if standing == Standing::Completed {
+            self.bytes_completed -= bytes;
         }
     }
 }
 
-fn bytes(item: &Item) -> u64 {
-    item.backup_size_bytes
-        .and_then(|b| u64::try_from(b).ok())
-        .unwrap_or(0)
-}
-
-impl<'a> IntoIterator for &'a Items {
-    type Item = &'a Item;
-    type IntoIter = std::slice::Iter<'a, Item>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
+fn bytes(size: Option<i64>) -> u64 {
+    size.and_then(|b| u64::try_from(b).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{BackupVaultArn, CopyJobId, IdempotencyToken, ResourceArn};
-    use chrono::DateTime;
-    use proptest::prelude::*;
-
-    fn arn(n: u8) -> RecoveryPointArn {
-        RecoveryPointArn::from_aws(&format!("arn:aws:ec2:us-east-1::snapshot/snap-{n}"))
-    }
-
-    fn ledger(count: u8) -> Items {
-        Items::new((0..count).map(|n| Item {
-            recovery_point_arn: arn(n),
-            resource_arn: ResourceArn::from_aws("r"),
-            resource_type: "EBS".into(),
-            creation_date: DateTime::UNIX_EPOCH,
-            backup_size_bytes: Some(10),
-            lifecycle: None,
-            attempt: 0,
-            state: ItemState::Pending,
-        }))
-    }
-
-    fn record(kind: u8, n: u8, attempt: u32) -> JournalRecord {
-        let recovery_point_arn = arn(n);
-        let at = DateTime::UNIX_EPOCH;
-        match kind {
-            0 => {
-                let vault = BackupVaultArn::from_aws("v");
-                let idempotency_token = IdempotencyToken::for_attempt(&recovery_point_arn, &vault, attempt);
-                JournalRecord::StartIntended {
-                    recovery_point_arn,
-                    attempt,
-                    idempotency_token,
-                    at: None,
-                }
-            }
-            1 => JournalRecord::Started {
-                recovery_point_arn,
-                copy_job_id: CopyJobId::from_aws("j"),
-                at,
-            },
-            2 => JournalRecord::Requeued {
-                recovery_point_arn,
-                reason: String::new(),
-            },
-            3 => JournalRecord::Completed {
-                recovery_point_arn,
-                copy_job_id: CopyJobId::from_aws("j"),
-                destination_recovery_point_arn: None,
-                at,
-            },
-            4 => JournalRecord::Failed {
-                recovery_point_arn,
-                error_code: String::new(),
-                message: String::new(),
-                at,
-            },
-            5 => JournalRecord::Skipped {
-                recovery_point_arn,
-                reason: "cold".into(),
-            },
-            _ => JournalRecord::Reopened { recovery_point_arn },
-        }
-    }
-
-    #[test]
-    fn a_copied_item_stays_copied() {
-        let mut items = ledger(1);
-        for kind in [0, 1, 3] {
-            items.apply(&record(kind, 0, 1)).unwrap();
-        }
-        for kind in 0..7 {
-            assert!(items.apply(&record(kind, 0, 2)).is_err(), "{kind}");
-        }
-        assert_eq!(
-            (items.counts().completed, items.counts().bytes_completed),
-            (1, 10)
-        );
-    }
-
-    #[test]
-    fn an_attempt_that_is_over_is_never_used_again() {
-        let mut items = ledger(1);
-        items.apply(&record(0, 0, 1)).unwrap();
-        items.apply(&record(0, 0, 1)).unwrap();
-        assert!(
-            items.apply(&record(0, 0, 2)).is_err(),
-            "another while the first is in doubt"
-        );
-        items.apply(&record(2, 0, 0)).unwrap();
-        assert!(items.apply(&record(0, 0, 1)).is_err());
-        items.apply(&record(0, 0, 2)).unwrap();
-    }
-
-    #[test]
-    fn an_attempt_that_aws_did_not_take_is_made_again() {
-        let not_taken = JournalRecord::NotTaken {
-            recovery_point_arn: arn(0),
-            reason: String::new(),
-        };
-        let mut items = ledger(1);
-        assert_eq!(items.apply(&not_taken).unwrap_err().state, "pending");
-        for _ in 0..3 {
-            items.apply(&record(0, 0, 1)).unwrap();
-            items.apply(&not_taken).unwrap();
-            assert_eq!(items.get(&arn(0)).unwrap().attempt, 0);
-        }
-        for kind in [0, 1] {
-            items.apply(&record(kind, 0, 1)).unwrap();
-        }
-        assert_eq!(items.apply(&not_taken).unwrap_err().state, "in_flight");
-    }
-
-    #[test]
-    fn each_state_takes_its_records_and_no_others() {
-        // How each state is come to, and which of the records 0 to 6 may follow.
-        let states: [(&str, &[u8], &[u8]); 6] = [
-            ("pending", &[], &[0, 1, 4, 5]),
-            ("starting", &[0], &[1, 2, 4]),
-            ("in_flight", &[0, 1], &[1, 2, 3, 4]),
-            ("completed", &[0, 1, 3], &[]),
-            ("failed", &[0, 1, 4], &[6]),
-            ("skipped", &[5], &[6]),
-        ];
-        let leads_to = [
-            "starting",
-            "in_flight",
-            "pending",
-            "completed",
-            "failed",
-            "skipped",
-            "pending",
-        ];
-        for (name, way, takes) in states {
-            for kind in 0..7 {
-                let mut items = ledger(2);
-                for step in way {
-                    items.apply(&record(*step, 1, 1)).unwrap();
-                }
-                assert_eq!(state_name(&items.get(&arn(1)).unwrap().state), name);
-                let applied = items.apply(&record(kind, 1, 2));
-                let wanted = if takes.contains(&kind) {
-                    applied.unwrap();
-                    leads_to[usize::from(kind)]
-                } else {
-                    assert_eq!(applied.unwrap_err().state, name);
-                    name
-                };
-                assert_eq!(state_name(&items.item(1).unwrap().state), wanted, "{name} {kind}");
-                assert_eq!(items.item(0), ledger(1).item(0), "the other one stays");
-            }
-        }
-        assert_eq!(ledger(2).item(2), None);
-        assert_eq!(ledger(2).apply(&record(0, 9, 1)).unwrap_err().state, "unknown");
-    }
-
-    proptest! {
-        #[test]
-        fn counts_agree_with_the_items_whatever_happens(
-            moves in proptest::collection::vec((0u8..7, 0u8..6, 1u32..5), 0..200),
-        ) {
-            let mut items = ledger(5);
-            for (kind, n, attempt) in moves {
-                let before = items.clone();
-                if items.apply(&record(kind, n, attempt)).is_err() {
-                    prop_assert_eq!(before.counts(), items.counts());
-                }
-                let again = Items::new(items.iter().cloned());
-                prop_assert_eq!(again.counts(), items.counts());
-                let c = items.counts();
-                prop_assert_eq!(c.total, c.pending + c.starting + c.in_flight + c.completed + c.failed + c.skipped);
-            }
-        }
-    }
-}
+mod tests;

@@ -4,19 +4,24 @@
 
 mod checksum;
 pub mod directory;
+mod document;
 mod error;
 mod files;
 mod format;
+mod item_line;
 mod items;
 mod journal;
 pub mod location;
 mod lock;
 mod reading;
+mod shared;
 mod store;
+mod texts;
+mod transitions;
 
 pub use error::StateError;
 pub use format::{Endpoint, Item, ItemState, JournalRecord, RunHeader, VERSION};
-pub use items::{Counts, IllegalTransition, Items};
+pub use items::{Counts, IllegalTransition, ItemRow, Items, Standing};
 pub use journal::{JournalHandle, JournalLine, decode, encode};
 pub use lock::StateLock;
 pub use reading::{Loaded, load};

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::checksum;
+use super::document;
 use super::error::StateError;
 use super::files::{self, Open};
 use super::format::{FORMAT, Item, RunHeader, VERSION};
@@ -64,13 +65,24 @@ pub struct Loaded {
 /// # Errors
 /// If it is missing, broken, or of a newer version.
 pub fn load(path: &Path) -> Result<Loaded, StateError> {
-    let document: Document<Vec<Item>> = parse(path, &read(path)?)?;
-    let mut loaded = Loaded {
-        header: document.header,
-        items: Items::new(document.items),
-        finished: document.finished,
-        notes: Vec::new(),
-        sequence: document.sequence,
+    let mut loaded = if let Some((head, items)) = document::read(files::open(path, Open::Read)?) {
+        Loaded {
+            header: head.header,
+            items,
+            finished: head.finished,
+            notes: Vec::new(),
+            sequence: head.sequence,
+        }
+    } else {
+        // Of another layout, or broken.
+        let document: Document<Vec<Item>> = parse(path, &read(path)?)?;
+        Loaded {
+            header: document.header,
+            items: Items::new(document.items),
+            finished: document.finished,
+            notes: Vec::new(),
+            sequence: document.sequence,
+        }
     };
     replay(&journal_path(path), &mut loaded)?;
     Ok(loaded)
@@ -81,13 +93,22 @@ pub fn load(path: &Path) -> Result<Loaded, StateError> {
 /// # Errors
 /// As [`load`].
 pub(super) fn heading(path: &Path) -> Result<(RunHeader, bool), StateError> {
-    let heading: Document<IgnoredAny> = parse(path, &read(path)?)?;
+    let (header, sequence, finished) =
+        if let Some(head) = document::read_head(&files::open(path, Open::Read)?) {
+            (head.header, head.sequence, head.finished)
+        } else {
+            let document: Document<IgnoredAny> = parse(path, &read(path)?)?;
+            (document.header, document.sequence, document.finished)
+        };
+    // What is finished has no journal, unless the process died before it could remove it.
     let mut newest = 0;
-    read_journal(&journal_path(path), heading.sequence, |line| {
-        newest = line.sequence;
-        Ok(())
-    })?;
-    Ok((heading.header, heading.finished && newest <= heading.sequence))
+    if finished {
+        read_journal(&journal_path(path), sequence, |line| {
+            newest = line.sequence;
+            Ok(())
+        })?;
+    }
+    Ok((header, finished && newest <= sequence))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, StateError> {

@@ -1,36 +1,20 @@
 //! A state file: one valid JSON document, and beside it, while a run is on, its journal and lock.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use serde::Serialize;
-
-use super::checksum::{Running, Summed};
+use super::document;
 use super::error::StateError;
 use super::files::{self, Open};
-use super::format::{FORMAT, Item, RunHeader, VERSION};
+use super::format::RunHeader;
 use super::items::Items;
 use super::journal::JournalHandle;
 use super::location;
 use super::lock::StateLock;
 use super::reading::Loaded;
-
-#[derive(Serialize)]
-struct DocumentRef<'a> {
-    format: &'static str,
-    version: u32,
-    #[serde(flatten)]
-    header: &'a RunHeader,
-    sequence: u64,
-    finished: bool,
-    items: Vec<&'a Item>,
-    // The last one: it sums up what is before it.
-    crc32: &'a Running,
-}
 
 /// An open state file. Holds its lock.
 #[derive(Debug)]
@@ -154,25 +138,7 @@ impl Store {
 }
 
 fn write_document(path: &Path, header: &RunHeader, sequence: u64, items: &Items) -> Result<(), StateError> {
-    let counts = items.counts();
-    let sum = Running::default();
-    let document = DocumentRef {
-        format: FORMAT,
-        version: VERSION,
-        header,
-        sequence,
-        finished: counts.pending + counts.starting + counts.in_flight == 0,
-        items: items.iter().collect(),
-        crc32: &sum,
-    };
-    files::replace(path, |writer| {
-        let mut summed = Summed {
-            inner: &mut *writer,
-            sum: &sum,
-        };
-        serde_json::to_writer(&mut summed, &document)?;
-        writer.write_all(b"\n")
-    })
+    files::replace(path, |writer| document::write(writer, header, sequence, items))
 }
 
 /// Writes what the journal adds into the document, so that one file holds everything.
@@ -203,7 +169,7 @@ pub(super) mod tests {
     use crate::domain::{
         AccountId, BackupVaultName, CopyJobId, IdempotencyToken, RecoveryPointArn, ResourceArn,
     };
-    use crate::state::format::{Endpoint, ItemState, JournalRecord};
+    use crate::state::format::{Endpoint, Item, ItemState, JournalRecord};
     use crate::state::items::Counts;
     use crate::state::journal::{JournalLine, encode};
     use crate::state::reading::load;

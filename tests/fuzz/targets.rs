@@ -347,9 +347,9 @@ pub fn resume(bytes: &[u8]) {
         let taken = live.apply(&record).is_ok();
         assert_eq!(taken, model.apply(item, &record), "{record:?}");
         assert_sums(&live);
-        for item in &live {
+        for item in live.iter() {
             let number = item.recovery_point_arn.as_str().bytes().last().unwrap() - b'0';
-            assert_eq!(Model::stands(item), model.0[&number]);
+            assert_eq!(Model::stands(&item), model.0[&number]);
         }
         if taken {
             let sequence = u64::try_from(after_line.len()).unwrap();

@@ -113,10 +113,23 @@ impl BackupClient {
     /// All copy jobs that the filter names.
     ///
     /// # Errors
-    /// As the calls, and if AWS repeats a page token.
+    /// As [`Self::each_copy_job`].
     pub async fn list_copy_jobs(&self, filter: &CopyJobFilter) -> Result<Vec<CopyJob>, ApiError> {
-        const OPERATION: &str = "ListCopyJobs";
         let mut jobs = Vec::new();
+        self.each_copy_job(filter, |job| jobs.push(job)).await?;
+        Ok(jobs)
+    }
+
+    /// Hands on the copy jobs that the filter names, as their pages come.
+    ///
+    /// # Errors
+    /// As the calls, and if AWS repeats a page token.
+    pub async fn each_copy_job(
+        &self,
+        filter: &CopyJobFilter,
+        mut take: impl FnMut(CopyJob),
+    ) -> Result<(), ApiError> {
+        const OPERATION: &str = "ListCopyJobs";
         let mut token: Option<String> = None;
         let mut pages = Pages::of(OPERATION);
         loop {
@@ -137,13 +150,13 @@ impl BackupClient {
             for job in answer.copy_jobs() {
                 // One that has no id is nobody's, and must not hide the others.
                 match convert::copy_job(OPERATION, job) {
-                    Ok(job) => jobs.push(job),
+                    Ok(job) => take(job),
                     Err(error) => tracing::warn!(%error, "a copy job in AWS's list is passed over"),
                 }
             }
             token = pages.next(answer.next_token(), answer.copy_jobs().len())?;
             if token.is_none() {
-                return Ok(jobs);
+                return Ok(());
             }
         }
     }

@@ -37,13 +37,13 @@ impl UnsavedVault {
             let saved = on_disk.as_ref()?.get(&item.recovery_point_arn)?;
             Some(saved.state == item.state)
         };
-        let is_wanted = |item: &&Item| match item.state {
+        let is_wanted = |item: &Item| match item.state {
             // What runs in AWS is told in any case.
             ItemState::Starting { .. } | ItemState::InFlight { .. } => true,
             ItemState::Completed { .. } => is_saved(item) != Some(true),
             _ => false,
         };
-        let items: Vec<Item> = items.iter().filter(is_wanted).cloned().collect();
+        let items: Vec<Item> = items.iter().filter(is_wanted).collect();
         (!items.is_empty()).then_some(Self {
             state_file,
             destination_vault_arn,

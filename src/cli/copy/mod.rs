@@ -98,7 +98,7 @@ fn check(args: &CopyArgs) -> Result<(), AppError> {
 /// AWS writes its types in its own way, and a limit of a type that is not there limits nothing.
 fn warn_of_limits(args: &CopyArgs, vaults: &[PreparedVault]) {
     for (name, _) in &args.limit {
-        let is_there = |vault: &PreparedVault| vault.items().iter().any(|i| *i.resource_type == **name);
+        let is_there = |vault: &PreparedVault| vault.items().rows().any(|row| *row.resource_type() == **name);
         if !vaults.iter().any(is_there) {
             tracing::warn!(
                 "--limit {name}: no recovery point is of this type, so that nothing is limited by it"

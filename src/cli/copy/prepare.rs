@@ -15,12 +15,13 @@ use crate::cli::connection::Connections;
 use crate::cli::selection::Selection;
 use crate::cli::source_vault;
 use crate::copy::eligibility::{EligibilityRules, is_fully_managed_type};
+use crate::copy::evidence::Evidence;
 use crate::copy::plan::{self, PlanRules, PlanTally, TypeNames};
-use crate::copy::reconcile;
+use crate::copy::{reconcile, settle};
 use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint};
 use crate::error::AppError;
 use crate::report::PlannedVault;
-use crate::state::{Endpoint, Item, ItemState, Items, RunHeader};
+use crate::state::{Endpoint, ItemRow, Items, JournalRecord, RunHeader, Standing, StateError};
 
 /// The two accounts. The destination's may be missing if its vault is said to be ready.
 #[derive(Debug)]
@@ -75,14 +76,16 @@ impl PreparedVault {
 
 /// Points of the resource that has most: AWS copies them one after the other.
 fn longest_queue(items: &Items) -> usize {
-    let mut queues: HashMap<&str, usize> = HashMap::new();
-    for item in items
-        .iter()
-        .filter(|item| matches!(item.state, ItemState::Pending))
-    {
-        *queues.entry(item.resource_arn.as_str()).or_default() += 1;
+    let mut queues: HashMap<u32, usize> = HashMap::new();
+    for row in items.rows().filter(|row| row.standing() == Standing::Pending) {
+        *queues.entry(row.resource_number()).or_default() += 1;
     }
     queues.into_values().max().unwrap_or(0)
+}
+
+fn apply(items: &mut Items, records: &[JournalRecord]) -> Result<(), AppError> {
+    let mut applied = records.iter().map(|record| items.apply(record));
+    Ok(applied.try_for_each(|one| one.map_err(StateError::from))?)
 }
 
 /// Reads everything and plans.
@@ -132,32 +135,19 @@ impl Preparation<'_> {
         };
         let mut opened = state_file::choose(self.args, &header)?;
         self.selection.load().await?;
-        let destination = if self.args.no_reconcile {
-            None
-        } else {
-            let dest = clients.destination.as_ref();
-            let arn = &header.destination_vault_arn;
-            Some(reconcile::read(&clients.source, dest, &dest_vault, arn).await?)
-        };
-        let mut items = Items::new([]);
+        let mut items = Items::default();
         if let Some(loaded) = &mut opened.loaded {
             self.follow_up(&clients.source, name, &header, loaded).await?;
-            if let Some(destination) = &destination
-                && !self.args.force_recopy
-            {
-                for record in plan::settle_loaded(&loaded.items, destination, vault.arn.as_str()) {
-                    loaded
-                        .items
-                        .apply(&record)
-                        .map_err(crate::state::StateError::from)?;
-                }
-            }
         } else {
-            let listed = self.list(&clients.source, name).await?;
-            items = Items::new(match &destination {
-                Some(d) => plan::settle_new(listed, d, vault.arn.as_str(), self.args.force_recopy),
-                None => listed,
-            });
+            items = self.list(&clients.source, name).await?;
+        }
+        if !self.args.no_reconcile {
+            let ledger = opened
+                .loaded
+                .as_mut()
+                .map_or(&mut items, |loaded| &mut loaded.items);
+            self.reconcile(clients, &header, &dest_vault, &vault.arn, ledger)
+                .await?;
         }
         let prepared = PreparedVault {
             header,
@@ -214,7 +204,31 @@ impl Preparation<'_> {
         text
     }
 
-    async fn list(&self, source: &BackupClient, vault: &BackupVaultName) -> Result<Vec<Item>, AppError> {
+    /// Settles what waits against what the destination has.
+    async fn reconcile(
+        &self,
+        clients: &Clients,
+        header: &RunHeader,
+        dest_vault: &BackupVaultName,
+        source_vault_arn: &BackupVaultArn,
+        items: &mut Items,
+    ) -> Result<(), AppError> {
+        let evidence = Evidence::of(items, source_vault_arn.as_str(), Utc::now());
+        let dest = clients.destination.as_ref();
+        let dest_vault_arn = &header.destination_vault_arn;
+        let findings = reconcile::read(&clients.source, dest, dest_vault, dest_vault_arn, evidence).await?;
+        if self.args.resume {
+            if !self.args.force_recopy {
+                let records = settle::settle_loaded(items, &findings);
+                apply(items, &records)?;
+            }
+        } else {
+            settle::settle_new(items, &findings, self.args.force_recopy).map_err(StateError::from)?;
+        }
+        Ok(())
+    }
+
+    async fn list(&self, source: &BackupClient, vault: &BackupVaultName) -> Result<Items, AppError> {
         let select = |point: &RecoveryPoint| self.selection.decide(point);
         let eligibility = EligibilityRules {
             include_expired: self.args.include_expired,
@@ -227,9 +241,11 @@ impl Preparation<'_> {
             now: self.now,
         };
         let mut types = TypeNames::default();
-        let mut items = Vec::new();
+        let mut items = Items::default();
         let pages = source.all_recovery_points(vault, |page| {
-            items.extend(page.iter().map(|point| rules.item(point, &mut types)));
+            for point in &page {
+                items.add(&rules.item(point, &mut types));
+            }
             ControlFlow::Continue(())
         });
         pages.await?;
@@ -252,18 +268,12 @@ impl Preparation<'_> {
                 header.selection
             );
             loaded.header.selection.clone_from(&header.selection);
-            records = plan::replan(&loaded.items, self.list(source, vault).await?);
+            records = plan::replan(&loaded.items, self.list(source, vault).await?.iter());
         }
         if self.args.retry_failed {
             records.extend(plan::retry_failed(&loaded.items));
         }
-        for record in records {
-            loaded
-                .items
-                .apply(&record)
-                .map_err(crate::state::StateError::from)?;
-        }
-        Ok(())
+        apply(&mut loaded.items, &records)
     }
 
     /// A vault under AWS Backup's own key refuses types that AWS Backup does not fully manage.
@@ -298,10 +308,11 @@ impl Preparation<'_> {
         if !vault.locked || self.args.try_all {
             return Ok(());
         }
-        let is_outside = |item: &&Item| {
-            let sent = self.args.retention.lifecycle(item.lifecycle.as_ref());
+        let is_outside = |row: &ItemRow<'_>| {
+            let own = row.lifecycle();
+            let sent = self.args.retention.lifecycle(own.as_ref());
             // What is not sent is the source's.
-            let sent = sent.or_else(|| item.lifecycle.clone()).unwrap_or_default();
+            let sent = sent.or(own).unwrap_or_default();
             let days = sent.delete_after_days.filter(|days| *days > 0);
             vault
                 .min_retention_days
@@ -310,9 +321,7 @@ impl Preparation<'_> {
                     .max_retention_days
                     .is_some_and(|max| days.is_none_or(|d| d > max))
         };
-        let waiting = items
-            .iter()
-            .filter(|item| matches!(item.state, ItemState::Pending));
+        let waiting = items.rows().filter(|row| row.standing() == Standing::Pending);
         match waiting.filter(is_outside).count() {
             0 => Ok(()),
             count => Err(AppError::usage(

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{CopyJob, CopyJobState, RecoveryPointStatus, ResourceArn};
+use crate::domain::{CopyJobId, RecoveryPointArn, RecoveryPointStatus, ResourceArn};
 
 fn item(arn: &str, state: ItemState) -> Item {
     Item {
@@ -64,70 +64,19 @@ fn failed_items_are_queued_again_on_demand() {
     assert_eq!(PlanTally::of(&items).to_copy_total().points, 1);
 }
 
-const VAULT: &str = "arn:aws:backup:us-east-1:123456789012:backup-vault:v1";
-
-fn job(source: &str, id: &str, state: CopyJobState) -> CopyJob {
-    CopyJob::for_test(id, source, state)
-}
-
-fn destination() -> Destination {
-    Destination {
-        points: None,
-        jobs: vec![
-            job("there", "1", CopyJobState::Completed),
-            job("on its way", "2", CopyJobState::Failed),
-            job("on its way", "3", CopyJobState::Failed),
-            job("on its way", "4", CopyJobState::Running),
-            job("failed", "5", CopyJobState::Failed),
-            // Of a point that is passed over for a reason of its own.
-            job("cold", "6", CopyJobState::Completed),
-        ],
-    }
-}
-
-fn all() -> Vec<Item> {
-    let mut items: Vec<Item> = ["there", "on its way", "failed", "new"]
-        .map(|arn| item(arn, ItemState::Pending))
-        .into();
-    items.push(item("cold", skipped("cold")));
-    items
-}
-
-#[test]
-fn a_new_run_skips_what_is_there_and_goes_on_with_what_is_under_way() {
-    for (force, there) in [(false, skipped("already_copied")), (true, ItemState::Pending)] {
-        let settled = settle_new(all(), &destination(), VAULT, force);
-        assert_eq!(settled.len(), 5);
-        assert_eq!((&settled[0].state, settled[0].attempt), (&there, 1));
-        assert!(
-            matches!(&settled[1].state, ItemState::InFlight { copy_job_id, .. } if copy_job_id.as_str() == "4")
-        );
-        let attempts: Vec<u32> = settled.iter().map(|item| item.attempt).collect();
-        assert_eq!(attempts, [1, 3, 1, 0, 0]);
-        assert_eq!(settled[2].state, ItemState::Pending);
-        assert_eq!(settled[3].state, ItemState::Pending);
-        assert_eq!(settled[4].state, skipped("cold"));
-    }
-}
-
-#[test]
-fn a_loaded_run_is_settled_in_the_same_way() {
-    let mut items = Items::new(all());
-    let records = settle_loaded(&items, &destination(), VAULT);
-    assert_eq!(records.len(), 2);
-    for record in records {
-        items.apply(&record).unwrap();
-    }
-    let state = |arn: &str| &items.get(&RecoveryPointArn::from_aws(arn)).unwrap().state;
-    assert_eq!(*state("there"), skipped("already_copied"));
-    assert!(matches!(state("on its way"), ItemState::InFlight { .. }));
-    assert_eq!(*state("failed"), ItemState::Pending);
-    assert_eq!(*state("cold"), skipped("cold"));
-}
-
 #[test]
 fn the_numbers_of_two_vaults_are_added_up() {
-    let a = PlanTally::of(&Items::new(settle_new(all(), &destination(), VAULT, false)));
+    let in_flight = ItemState::InFlight {
+        copy_job_id: CopyJobId::from_aws("4"),
+        since: DateTime::UNIX_EPOCH,
+    };
+    let a = PlanTally::of(&Items::new([
+        item("there", skipped("already_copied")),
+        item("on its way", in_flight),
+        item("failed", ItemState::Pending),
+        item("new", ItemState::Pending),
+        item("cold", skipped("cold")),
+    ]));
     let mut sum = a.clone();
     sum.merge(&a);
     sum.merge(&a);

@@ -70,7 +70,7 @@ impl Disk {
 
     /// Folds everything into the document; the journal goes, unless the process dies first.
     pub(super) fn fold(&mut self, items: &Items, dies: bool) {
-        self.document = items.iter().cloned().collect();
+        self.document = items.iter().collect();
         self.sequence = self.sequence.max(self.written);
         if !dies {
             self.journal.clear();
@@ -80,7 +80,7 @@ impl Disk {
 
     /// After a load: lines that were torn are gone, and numbers go on from the last whole one.
     pub(super) fn begin(&mut self, ledger: &VaultLedger, dies: bool) {
-        self.document = ledger.items.iter().cloned().collect();
+        self.document = ledger.items.iter().collect();
         if !dies {
             self.journal.clear();
             self.written = self.sequence;

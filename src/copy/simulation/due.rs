@@ -69,10 +69,7 @@ impl Watch {
             .is_some_and(|at| now < at + SLOWEST * (recent + 1));
         let full = self.room == 0 && self.full_until.is_some_and(|until| now < until);
         let limits = &engine.policy.limits;
-        let busy: Vec<&Item> = items(engine)
-            .map(|(_, item)| item)
-            .filter(|item| is_busy(item))
-            .collect();
+        let busy: Vec<Item> = items(engine).map(|(_, item)| item).filter(is_busy).collect();
         if paced || full || !is_fixed(engine) || busy.len() >= limits.window.size() {
             return;
         }

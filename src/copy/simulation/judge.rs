@@ -21,7 +21,7 @@ impl Life {
                     .push("the state cannot be read at the end".to_owned());
                 continue;
             };
-            for item in &items {
+            for item in items.iter() {
                 let ends = self.aws.ends(&item.recovery_point_arn, &vault_arn(vault));
                 let copies = ends.iter().filter(|end| **end == CopyJobState::Completed).count();
                 let arn = &item.recovery_point_arn;

@@ -306,7 +306,7 @@ impl Watch {
     }
 }
 
-pub(super) fn items<'a>(engine: &'a Engine<'_>) -> impl Iterator<Item = (ItemId, &'a Item)> {
+pub(super) fn items(engine: &Engine<'_>) -> impl Iterator<Item = (ItemId, Item)> {
     (0_u16..).zip(engine.ledgers.iter()).flat_map(|(vault, ledger)| {
         (0_u32..)
             .zip(ledger.items.iter())

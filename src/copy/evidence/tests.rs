@@ -1,5 +1,6 @@
 use super::*;
-use crate::domain::RecoveryPointStatus;
+use crate::domain::ResourceArn;
+use crate::state::Item;
 
 const VAULT: &str = "arn:aws:backup:us-east-1:123456789012:backup-vault:v1";
 
@@ -18,13 +19,53 @@ fn job(source: &str, state: CopyJobState, copy: Option<&str>) -> CopyJob {
     }
 }
 
+/// What is at the destination.
+#[derive(Debug, Default)]
+pub(in crate::copy) struct Destination {
+    /// Points of the destination vault; `None` where they cannot be read.
+    pub(in crate::copy) points: Option<Vec<RecoveryPoint>>,
+    pub(in crate::copy) jobs: Vec<CopyJob>,
+}
+
+impl Destination {
+    pub(in crate::copy) fn findings(&self, items: &Items, vault: &str) -> Findings {
+        let mut evidence = Evidence::of(items, vault, Utc::now());
+        for job in &self.jobs {
+            evidence.job(job);
+        }
+        if let Some(points) = &self.points {
+            for point in points {
+                evidence.point(point);
+            }
+            evidence.vault_was_read();
+        }
+        evidence.conclude()
+    }
+}
+
+fn waiting(points: &[&RecoveryPoint]) -> Items {
+    Items::new(points.iter().map(|point| Item {
+        recovery_point_arn: point.recovery_point_arn.clone(),
+        resource_arn: ResourceArn::from_aws(point.resource_arn.as_str()),
+        resource_type: "EFS".into(),
+        creation_date: point.creation_date,
+        backup_size_bytes: None,
+        lifecycle: None,
+        attempt: 0,
+        state: ItemState::Pending,
+    }))
+}
+
 fn known(
     points: &[&RecoveryPoint],
     destination: &Destination,
     vault: &str,
 ) -> HashMap<RecoveryPointArn, Known> {
-    let wanted: Vec<Wanted<'_>> = points.iter().map(|p| Wanted::from(*p)).collect();
-    super::known(&wanted, destination, vault).known
+    let items = waiting(points);
+    let known = destination.findings(&items, vault).known.into_iter();
+    known
+        .map(|(number, known)| (items.row(number).unwrap().recovery_point_arn(), known))
+        .collect()
 }
 
 #[test]
@@ -111,7 +152,10 @@ fn jobs_under_way_are_found_and_failed_ones_are_not() {
     let found = known(&[&a, &b], &destination, VAULT);
     assert_eq!(
         found.get(&a.recovery_point_arn),
-        Some(&Known::UnderWay(CopyJobId::from_aws("job")))
+        Some(&Known::UnderWay {
+            copy_job_id: CopyJobId::from_aws("job"),
+            since: None
+        })
     );
     assert!(!found.contains_key(&b.recovery_point_arn));
 }
@@ -124,8 +168,7 @@ fn a_copy_that_a_job_names_is_no_other_points() {
         jobs: vec![job("a", CopyJobState::Completed, Some("copy"))],
     };
     let found = known(&[&a, &b], &destination, VAULT);
-    let copy = Some(RecoveryPointArn::from_aws("copy"));
-    assert_eq!(found.get(&a.recovery_point_arn), Some(&Known::Copied(copy)));
+    assert_eq!(found.get(&a.recovery_point_arn), Some(&Known::Copied));
     assert!(!found.contains_key(&b.recovery_point_arn));
 }
 
@@ -184,16 +227,9 @@ fn what_is_there_wins_over_what_is_under_way_and_jobs_of_others_are_nobodys() {
         let mut jobs = jobs.to_vec();
         jobs.rotate_left(turn);
         let destination = Destination { points: None, jobs };
-        let wanted = [Wanted::from(&a)];
-        let knowledge = super::known(&wanted, &destination, VAULT);
-        let copy = Some(RecoveryPointArn::from_aws("copy"));
-        assert_eq!(knowledge.known.len(), 1);
-        assert_eq!(
-            knowledge.known.get(&a.recovery_point_arn),
-            Some(&Known::Copied(copy))
-        );
-        assert_eq!(knowledge.ended_jobs.get(&a.recovery_point_arn), Some(&2));
-        assert_eq!(knowledge.ended_jobs.len(), 1);
+        let findings = destination.findings(&waiting(&[&a]), VAULT);
+        assert_eq!(findings.known, BTreeMap::from([(0, Known::Copied)]));
+        assert_eq!(findings.ended_jobs, BTreeMap::from([(0, 2)]));
     }
 }
 
@@ -202,17 +238,32 @@ fn each_of_many_points_finds_the_copy_that_is_nearest() {
     let points: Vec<RecoveryPoint> = (0..5)
         .map(|second| point(&format!("p{second}"), "r", second, None))
         .collect();
-    let copies = (0..5)
-        .rev()
-        .map(|second| point(&format!("c{second}"), "r", second, Some(VAULT)));
-    let destination = Destination {
-        points: Some(copies.collect()),
-        jobs: Vec::new(),
-    };
-    let found = known(&points.iter().collect::<Vec<_>>(), &destination, VAULT);
-    for second in 0..5 {
-        let copy = Some(RecoveryPointArn::from_aws(&format!("c{second}")));
-        let arn = RecoveryPointArn::from_aws(&format!("p{second}"));
-        assert_eq!(found.get(&arn), Some(&Known::Copied(copy)));
+    for missing in 0..6 {
+        let copies = (0..5)
+            .rev()
+            .filter(|second| *second != missing)
+            .map(|second| point(&format!("c{second}"), "r", second, Some(VAULT)));
+        let destination = Destination {
+            points: Some(copies.collect()),
+            jobs: Vec::new(),
+        };
+        let found = known(&points.iter().collect::<Vec<_>>(), &destination, VAULT);
+        for second in 0..5 {
+            let arn = RecoveryPointArn::from_aws(&format!("p{second}"));
+            assert_eq!(
+                found.contains_key(&arn),
+                second != missing,
+                "{second} without {missing}"
+            );
+        }
     }
+}
+
+#[test]
+fn a_vault_of_which_only_a_part_could_be_read_proves_nothing() {
+    let a = point("a", "r", 0, None);
+    let items = waiting(&[&a]);
+    let mut evidence = Evidence::of(&items, VAULT, Utc::now());
+    evidence.point(&point("copy", "r", 0, Some(VAULT)));
+    assert_eq!(evidence.conclude(), Findings::default());
 }

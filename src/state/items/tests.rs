@@ -1,0 +1,174 @@
+use super::*;
+use crate::domain::{BackupVaultArn, CopyJobId, IdempotencyToken, ResourceArn};
+use chrono::DateTime;
+use proptest::prelude::*;
+
+fn arn(n: u8) -> RecoveryPointArn {
+    RecoveryPointArn::from_aws(&format!("arn:aws:ec2:us-east-1::snapshot/snap-{n}"))
+}
+
+fn ledger(count: u8) -> Items {
+    Items::new((0..count).map(|n| Item {
+        recovery_point_arn: arn(n),
+        resource_arn: ResourceArn::from_aws("r"),
+        resource_type: "EBS".into(),
+        creation_date: DateTime::UNIX_EPOCH,
+        backup_size_bytes: Some(10),
+        lifecycle: None,
+        attempt: 0,
+        state: ItemState::Pending,
+    }))
+}
+
+fn record(kind: u8, n: u8, attempt: u32) -> JournalRecord {
+    let recovery_point_arn = arn(n);
+    let at = DateTime::UNIX_EPOCH;
+    match kind {
+        0 => {
+            let vault = BackupVaultArn::from_aws("v");
+            let idempotency_token = IdempotencyToken::for_attempt(&recovery_point_arn, &vault, attempt);
+            JournalRecord::StartIntended {
+                recovery_point_arn,
+                attempt,
+                idempotency_token,
+                at: None,
+            }
+        }
+        1 => JournalRecord::Started {
+            recovery_point_arn,
+            copy_job_id: CopyJobId::from_aws("j"),
+            at,
+        },
+        2 => JournalRecord::Requeued {
+            recovery_point_arn,
+            reason: String::new(),
+        },
+        3 => JournalRecord::Completed {
+            recovery_point_arn,
+            copy_job_id: CopyJobId::from_aws("j"),
+            destination_recovery_point_arn: None,
+            at,
+        },
+        4 => JournalRecord::Failed {
+            recovery_point_arn,
+            error_code: String::new(),
+            message: String::new(),
+            at,
+        },
+        5 => JournalRecord::Skipped {
+            recovery_point_arn,
+            reason: "cold".into(),
+        },
+        _ => JournalRecord::Reopened { recovery_point_arn },
+    }
+}
+
+#[test]
+fn a_copied_item_stays_copied() {
+    let mut items = ledger(1);
+    for kind in [0, 1, 3] {
+        items.apply(&record(kind, 0, 1)).unwrap();
+    }
+    for kind in 0..7 {
+        assert!(items.apply(&record(kind, 0, 2)).is_err(), "{kind}");
+    }
+    assert_eq!(
+        (items.counts().completed, items.counts().bytes_completed),
+        (1, 10)
+    );
+}
+
+#[test]
+fn an_attempt_that_is_over_is_never_used_again() {
+    let mut items = ledger(1);
+    items.apply(&record(0, 0, 1)).unwrap();
+    items.apply(&record(0, 0, 1)).unwrap();
+    assert!(
+        items.apply(&record(0, 0, 2)).is_err(),
+        "another while the first is in doubt"
+    );
+    items.apply(&record(2, 0, 0)).unwrap();
+    assert!(items.apply(&record(0, 0, 1)).is_err());
+    items.apply(&record(0, 0, 2)).unwrap();
+}
+
+#[test]
+fn an_attempt_that_aws_did_not_take_is_made_again() {
+    let not_taken = JournalRecord::NotTaken {
+        recovery_point_arn: arn(0),
+        reason: String::new(),
+    };
+    let mut items = ledger(1);
+    assert_eq!(items.apply(&not_taken).unwrap_err().state, "pending");
+    for _ in 0..3 {
+        items.apply(&record(0, 0, 1)).unwrap();
+        items.apply(&not_taken).unwrap();
+        assert_eq!(items.get(&arn(0)).unwrap().attempt, 0);
+    }
+    for kind in [0, 1] {
+        items.apply(&record(kind, 0, 1)).unwrap();
+    }
+    assert_eq!(items.apply(&not_taken).unwrap_err().state, "in_flight");
+}
+
+#[test]
+fn each_state_takes_its_records_and_no_others() {
+    // How each state is come to, and which of the records 0 to 6 may follow.
+    let states: [(&str, &[u8], &[u8]); 6] = [
+        ("pending", &[], &[0, 1, 4, 5]),
+        ("starting", &[0], &[1, 2, 4]),
+        ("in_flight", &[0, 1], &[1, 2, 3, 4]),
+        ("completed", &[0, 1, 3], &[]),
+        ("failed", &[0, 1, 4], &[6]),
+        ("skipped", &[5], &[6]),
+    ];
+    let leads_to = [
+        "starting",
+        "in_flight",
+        "pending",
+        "completed",
+        "failed",
+        "skipped",
+        "pending",
+    ];
+    for (name, way, takes) in states {
+        for kind in 0..7 {
+            let mut items = ledger(2);
+            for step in way {
+                items.apply(&record(*step, 1, 1)).unwrap();
+            }
+            assert_eq!(items.row(1).unwrap().standing().name(), name);
+            let applied = items.apply(&record(kind, 1, 2));
+            let wanted = if takes.contains(&kind) {
+                applied.unwrap();
+                leads_to[usize::from(kind)]
+            } else {
+                assert_eq!(applied.unwrap_err().state, name);
+                name
+            };
+            assert_eq!(items.row(1).unwrap().standing().name(), wanted, "{name} {kind}");
+            assert_eq!(items.item(0), ledger(1).item(0), "the other one stays");
+        }
+    }
+    assert_eq!(ledger(2).item(2), None);
+    assert_eq!(ledger(2).apply(&record(0, 9, 1)).unwrap_err().state, "unknown");
+}
+
+proptest! {
+    #[test]
+    fn counts_agree_with_the_items_whatever_happens(
+        moves in proptest::collection::vec((0u8..7, 0u8..6, 1u32..5), 0..200),
+    ) {
+        let mut items = ledger(5);
+        for (kind, n, attempt) in moves {
+            let before = items.clone();
+            if items.apply(&record(kind, n, attempt)).is_err() {
+                prop_assert_eq!(before.counts(), items.counts());
+            }
+            let again = Items::new(items.iter());
+            prop_assert_eq!(again.counts(), items.counts());
+            let c = items.counts();
+            prop_assert_eq!(c.total, c.pending + c.starting + c.in_flight + c.completed + c.failed + c.skipped);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Texts of a million items in little memory: one place for all of them, and what they begin with,
+//! which ARNs of one account and Region have in common, only once.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+/// Bytes of a block. Full blocks never change, so that a copy of the texts shares them.
+const BLOCK: usize = 1 << 20;
+
+/// Where an entry is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    block: u32,
+    start: u32,
+}
+
+/// All texts, in entries of one or more. They are only ever added.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Texts {
+    full: Vec<Arc<Vec<u8>>>,
+    open: Vec<u8>,
+    beginnings: Vec<Arc<str>>,
+    beginning_index: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl Texts {
+    /// Keeps an entry: some bytes, and texts. Answers nothing where its place has no number any more,
+    /// which is after some thousand terabytes.
+    pub(super) fn add(&mut self, head: &[u8], texts: &[&str]) -> Option<Place> {
+        // Two numbers of five bytes at most stand before each text.
+        let most: usize = head.len() + texts.iter().map(|text| text.len() + 10).sum::<usize>();
+        if !self.open.is_empty() && self.open.len() + most > BLOCK {
+            self.close_block();
+        }
+        if self.open.capacity() == 0 {
+            self.open.reserve_exact(BLOCK.max(most));
+        }
+        let place = Place {
+            block: u32::try_from(self.full.len()).ok()?,
+            start: u32::try_from(self.open.len()).ok()?,
+        };
+        self.open.extend_from_slice(head);
+        for text in texts {
+            let (beginning, rest) = cut(text);
+            let beginning = self.beginning(beginning)?;
+            put_number(beginning, &mut self.open);
+            put_number(u32::try_from(rest.len()).ok()?, &mut self.open);
+            self.open.extend_from_slice(rest.as_bytes());
+        }
+        Some(place)
+    }
+
+    /// The entry that was kept there.
+    pub(super) fn entry(&self, place: Place) -> Entry<'_> {
+        let full = usize::try_from(place.block).ok().and_then(|at| self.full.get(at));
+        let block = full.map_or(&self.open, |block| &**block);
+        let start = usize::try_from(place.start).unwrap_or(usize::MAX);
+        Entry {
+            texts: self,
+            rest: block.get(start..).unwrap_or_default(),
+        }
+    }
+
+    /// Ends the block that is being filled, so that copies share it.
+    pub(super) fn close_block(&mut self) {
+        if !self.open.is_empty() {
+            let mut block = std::mem::take(&mut self.open);
+            block.shrink_to_fit();
+            self.full.push(Arc::new(block));
+        }
+    }
+
+    fn beginning(&mut self, text: &str) -> Option<u32> {
+        let hash = self.hasher.hash_one(text);
+        let at = |number: u32| usize::try_from(number).ok();
+        let known = self.beginning_index.find(hash, |number| {
+            at(*number).and_then(|at| self.beginnings.get(at)).map(|t| &**t) == Some(text)
+        });
+        if let Some(number) = known {
+            return Some(*number);
+        }
+        let number = u32::try_from(self.beginnings.len()).ok()?;
+        self.beginnings.push(text.into());
+        self.beginning_index.insert_unique(hash, number, |number| {
+            let text = at(*number).and_then(|at| self.beginnings.get(at));
+            self.hasher.hash_one(text.map_or("", |t| &**t))
+        });
+        Some(number)
+    }
+}
+
+/// Reads an entry, in the order in which it was made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    texts: &'a Texts,
+    rest: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    /// The next bytes.
+    pub(super) fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
+        Some(*bytes)
+    }
+
+    /// The next text, in its two parts.
+    pub(super) fn parts(&mut self) -> Option<(&'a str, &'a str)> {
+        let beginning = usize::try_from(take_number(&mut self.rest)?).ok()?;
+        let length = usize::try_from(take_number(&mut self.rest)?).ok()?;
+        let (text, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some((
+            self.texts.beginnings.get(beginning)?,
+            std::str::from_utf8(text).ok()?,
+        ))
+    }
+
+    /// The next text.
+    pub(super) fn text(&mut self) -> Option<String> {
+        self.parts().map(|(beginning, rest)| [beginning, rest].concat())
+    }
+}
+
+/// Seven bits a byte, the lowest first; all but the last have the eighth bit.
+fn put_number(mut number: u32, out: &mut Vec<u8>) {
+    loop {
+        let [low, ..] = (number & 0x7f).to_le_bytes();
+        number >>= 7;
+        if number == 0 {
+            out.push(low);
+            return;
+        }
+        out.push(low | 0x80);
+    }
+}
+
+fn take_number(bytes: &mut &[u8]) -> Option<u32> {
+    let (mut number, mut shift) = (0, 0);
+    loop {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u32::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+        shift += 7;
+    }
+}
+
+/// What a text begins with, up to its last separator: of an ARN that is all but the resource's own id.
+fn cut(text: &str) -> (&str, &str) {
+    let end = text.rfind([':', '/']).map_or(0, |at| at + 1);
+    text.split_at_checked(end).unwrap_or(("", text))
+}
+
+/// Distinct texts by number, in the order in which they came.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names {
+    places: Vec<Place>,
+    index: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl Names {
+    /// The text of this number.
+    pub(super) fn text(&self, texts: &Texts, number: u32) -> Option<String> {
+        texts.entry(place(&self.places, number)?).text()
+    }
+
+    /// The number of a text.
+    pub(super) fn find(&self, texts: &Texts, text: &str) -> Option<u32> {
+        let wanted = cut(text);
+        let same = |number: &u32| {
+            let found = place(&self.places, *number).and_then(|place| texts.entry(place).parts());
+            found == Some(wanted)
+        };
+        self.index.find(self.hasher.hash_one(wanted), same).copied()
+    }
+
+    /// Adds a text that is not there yet; answers its number.
+    pub(super) fn add(&mut self, texts: &mut Texts, text: &str) -> Option<u32> {
+        let number = u32::try_from(self.places.len()).ok()?;
+        self.places.push(texts.add(&[], &[text])?);
+        let hash_of = |number: &u32| {
+            let parts = place(&self.places, *number).and_then(|place| texts.entry(place).parts());
+            self.hasher.hash_one(parts.unwrap_or_default())
+        };
+        self.index
+            .insert_unique(self.hasher.hash_one(cut(text)), number, hash_of);
+        Some(number)
+    }
+}
+
+fn place(places: &[Place], number: u32) -> Option<Place> {
+    places.get(usize::try_from(number).ok()?).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn add(texts: &mut Texts, text: &str) -> Place {
+        texts.add(&[], &[text]).unwrap()
+    }
+
+    #[test]
+    fn a_copy_shares_what_is_closed_and_stays_as_it_was() {
+        let mut texts = Texts::default();
+        let first = add(&mut texts, "arn:aws:ec2:r::snapshot/snap-1");
+        texts.close_block();
+        let copy = texts.clone();
+        let second = add(&mut texts, "arn:aws:ec2:r::snapshot/snap-2");
+        for (texts, place, text) in [
+            (&texts, second, "snap-2"),
+            (&texts, first, "snap-1"),
+            (&copy, first, "snap-1"),
+        ] {
+            assert_eq!(
+                texts.entry(place).parts(),
+                Some(("arn:aws:ec2:r::snapshot/", text))
+            );
+        }
+        assert!(Arc::ptr_eq(&copy.full[0], &texts.full[0]));
+        assert_eq!(texts.beginnings.len(), 1);
+    }
+
+    #[test]
+    fn an_entry_is_read_as_it_was_made_whatever_its_length() {
+        let mut texts = Texts::default();
+        let long = "a:".to_owned() + &"x".repeat(BLOCK + 7);
+        let entries: [&[&str]; 4] = [&["", "b/c"], &[&long, "d"], &[], &["\u{e9}"]];
+        let places: Vec<Place> = entries
+            .iter()
+            .map(|texts_of| texts.add(&[7, 9], texts_of).unwrap())
+            .collect();
+        for (place, wanted) in places.into_iter().zip(entries) {
+            let mut entry = texts.entry(place);
+            assert_eq!(entry.bytes(), Some([7, 9]));
+            for text in wanted {
+                assert!(entry.text().as_deref() == Some(text));
+            }
+        }
+        assert_eq!(
+            texts.full.len(),
+            2,
+            "a block for what came before, and one for the long one alone"
+        );
+    }
+
+    #[test]
+    fn numbers_of_every_length_are_read_back() {
+        for number in [0, 1, 127, 128, 16_383, 16_384, 1 << 28, u32::MAX] {
+            let mut bytes = Vec::new();
+            put_number(number, &mut bytes);
+            let mut rest = bytes.as_slice();
+            assert_eq!((take_number(&mut rest), rest.len()), (Some(number), 0));
+        }
+        assert_eq!(take_number(&mut [0xff; 6].as_slice()), None);
+        assert_eq!(take_number(&mut [0x80].as_slice()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_added_is_found_by_its_text_and_by_its_number(words in prop::collection::vec("[a:/\u{e9}]{0,6}", 0..60)) {
+            let (mut texts, mut names) = (Texts::default(), Names::default());
+            let mut added: Vec<String> = Vec::new();
+            for word in &words {
+                let known = added.iter().position(|w| w == word).map(|at| u32::try_from(at).unwrap());
+                prop_assert_eq!(names.find(&texts, word), known);
+                if known.is_none() {
+                    let number = names.add(&mut texts, word).unwrap();
+                    prop_assert_eq!(usize::try_from(number).unwrap(), added.len());
+                    added.push(word.clone());
+                }
+            }
+            for (number, word) in (0u32..).zip(&added) {
+                prop_assert_eq!(names.text(&texts, number), Some(word.clone()));
+                prop_assert_eq!(names.find(&texts, word), Some(number));
+            }
+            prop_assert_eq!(names.places.len(), added.len());
+        }
+    }
+}
