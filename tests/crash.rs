@@ -112,40 +112,53 @@ fn each(strikes: impl Fn(u64) -> bool + Sync) -> u64 {
 }
 
 fn dies_at(server: &SimServer, home: &Path, vault: &str, at: &str) -> Option<Ended> {
-    let done = ended(copy(server, home, vault, "").env("SHUFFLE_AWS_VAULTS_CRASH_AT", at));
+    dies_in(server, home, vault, at, "")
+}
+
+fn dies_in(server: &SimServer, home: &Path, vault: &str, at: &str, more: &str) -> Option<Ended> {
+    let done = ended(copy(server, home, vault, more).env("SHUFFLE_AWS_VAULTS_CRASH_AT", at));
     let struck = done.stderr.contains("struck");
     assert_eq!(struck, done.code == -1, "{at}: {}: {}", done.code, done.stderr);
     assert!(struck || [0, 2].contains(&done.code), "{}", done.stderr);
     struck.then_some(done)
 }
 
-fn dies_everywhere(options: &str) {
+/// Has the journal folded into the document after every few lines.
+const FOLDS: &str = "--journal-limit 0.0002";
+
+fn dies_everywhere(options: &str, more: &str) {
     let server = server(options);
     let homes = tempfile::tempdir().unwrap();
     let struck = each(|k| {
         let vault = format!("d-{k}");
         let home = home_of(homes.path(), &vault);
-        let struck = dies_at(&server, &home, &vault, &k.to_string()).is_some();
+        let struck = dies_in(&server, &home, &vault, &k.to_string(), more).is_some();
         finish(&server, &home, &vault);
         struck
     });
-    println!("{options}: died at each of {struck} places");
+    println!("{options} {more}: died at each of {struck} places");
     assert!(struck >= 25, "only {struck} places");
 }
 
 #[test]
 fn dies_at_every_place() {
-    dies_everywhere("");
+    dies_everywhere("", "");
 }
 
 #[test]
 fn dies_at_every_place_while_answers_are_lost() {
-    dies_everywhere("--lost-answer-share 0.3");
+    dies_everywhere("--lost-answer-share 0.3", "");
 }
 
 #[test]
 fn dies_at_every_place_while_answers_are_lost_and_tokens_do_not_help() {
-    dies_everywhere("--lost-answer-share 0.3 --no-token-replay");
+    dies_everywhere("--lost-answer-share 0.3 --no-token-replay", "");
+}
+
+#[test]
+fn dies_at_every_place_while_the_journal_is_folded() {
+    dies_everywhere("", FOLDS);
+    dies_everywhere("--lost-answer-share 0.3", FOLDS);
 }
 
 #[test]
@@ -232,7 +245,7 @@ fn intended(home: &Path) -> BTreeSet<String> {
                         .map(|i| i["recovery_point_arn"].as_str().unwrap().to_owned()),
                 );
             }
-            Some("journal") => {
+            Some("journal" | "old") => {
                 let lines = text.lines().filter_map(|l| l.get(9..));
                 let records = lines.filter_map(|json| serde_json::from_str::<serde_json::Value>(json).ok());
                 points.extend(
@@ -258,14 +271,14 @@ fn unsaved(home: &Path) -> Vec<serde_json::Value> {
     text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
-fn fails_from(server: &SimServer, home: &Path, vault: &str, k: u64) -> bool {
+fn fails_from(server: &SimServer, home: &Path, vault: &str, k: u64, more: &str) -> bool {
     let (kind, words) = [
         ("enospc", "No space left on device"),
         ("eio", "Input/output error"),
         ("erofs", "Read-only file system"),
     ][usize::try_from(k % 3).unwrap()];
     let done = ended(
-        copy(server, home, vault, "")
+        copy(server, home, vault, more)
             .env("SHUFFLE_AWS_VAULTS_FAIL_WRITE_AT", k.to_string())
             .env("SHUFFLE_AWS_VAULTS_FAIL_WRITE_KIND", kind),
     );
@@ -318,19 +331,28 @@ fn fails_from(server: &SimServer, home: &Path, vault: &str, k: u64) -> bool {
     true
 }
 
-#[test]
-fn every_write_fails_in_turn_and_nothing_is_sent_that_is_not_on_disk() {
+fn every_write_fails(more: &str) {
     let server = server("");
     let homes = tempfile::tempdir().unwrap();
     let struck = each(|k| {
         let vault = format!("d-{k}");
         let home = home_of(homes.path(), &vault);
-        let struck = fails_from(&server, &home, &vault, k);
+        let struck = fails_from(&server, &home, &vault, k, more);
         finish(&server, &home, &vault);
         struck
     });
-    println!("failed from each of {struck} writes on");
+    println!("{more}: failed from each of {struck} writes on");
     assert!(struck >= 25, "only {struck} writes");
+}
+
+#[test]
+fn every_write_fails_in_turn_and_nothing_is_sent_that_is_not_on_disk() {
+    every_write_fails("");
+}
+
+#[test]
+fn every_write_fails_in_turn_while_the_journal_is_folded() {
+    every_write_fails(FOLDS);
 }
 
 #[test]

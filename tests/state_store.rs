@@ -12,6 +12,7 @@
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 use shuffle_aws_vaults::domain::{
@@ -19,7 +20,7 @@ use shuffle_aws_vaults::domain::{
 };
 use shuffle_aws_vaults::state::{
     Endpoint, Item, ItemState, Items, JournalLine, JournalRecord, RunHeader, StateError, Store, encode,
-    journal_path, load,
+    journal_path, load, old_journal_path,
 };
 
 fn header() -> RunHeader {
@@ -143,6 +144,85 @@ fn what_was_written_before_a_crash_is_there_afterwards_and_is_gone_on_with() {
     assert_eq!(entries, ["s.json"], "one document, no journal, no lock");
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+/// Folds, and waits until that is over.
+fn fold(store: &Store, items: &mut Items) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(store.journal().fold(items.snapshot()));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while store.journal().is_folding() {
+        assert!(Instant::now() < deadline, "it folds for ever");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_long_journal_is_folded_and_a_new_one_begun() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("s.json");
+    let mut all = items(2);
+    let store = Store::create(&path, Store::lock(&path).unwrap(), header(), &all).unwrap();
+    append(&store, &mut all, copied(0).into_iter().take(2).collect());
+    assert!(!store.journal().is_long());
+    store.fold_after(1);
+    assert!(store.journal().is_long());
+    fold(&store, &mut all);
+    assert!(!store.journal().is_long());
+    assert_eq!(std::fs::read(journal_path(&path)).unwrap(), b"");
+    assert!(!old_journal_path(&path).exists());
+    assert!(load(&path).unwrap().items.iter().eq(all.iter()));
+    // What comes later goes on from there, and is in the new journal alone.
+    append(&store, &mut all, copied(0).into_iter().skip(2).collect());
+    append(&store, &mut all, copied(1));
+    assert!(load(&path).unwrap().items.iter().eq(all.iter()));
+    store.finish(&all).unwrap();
+    assert!(load(&path).unwrap().items.iter().eq(all.iter()));
+}
+
+#[test]
+fn what_a_folding_that_died_has_left_is_read_in_order() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("s.json");
+    let mut all = cut_off(&path, 2);
+    std::fs::rename(journal_path(&path), old_journal_path(&path)).unwrap();
+    let mut lines = Vec::new();
+    for (sequence, record) in (3..).zip(copied(0).into_iter().skip(2).chain(copied(1))) {
+        all.apply(&record).unwrap();
+        encode(&JournalLine { sequence, record }, &mut lines).unwrap();
+    }
+    std::fs::write(journal_path(&path), &lines).unwrap();
+    let loaded = load(&path).unwrap();
+    assert!(loaded.items.iter().eq(all.iter()));
+    // A gap between the two is one like any other.
+    let after_first = lines.iter().position(|b| *b == b'\n').unwrap() + 1;
+    std::fs::write(journal_path(&path), &lines[after_first..]).unwrap();
+    assert!(matches!(
+        load(&path).unwrap_err(),
+        StateError::DamagedJournal { .. }
+    ));
+    drop(Store::resume(&path, Store::lock(&path).unwrap(), loaded).unwrap());
+    assert!(!old_journal_path(&path).exists());
+    assert!(load(&path).unwrap().items.iter().eq(all.iter()));
+}
+
+#[test]
+fn no_journal_is_put_in_the_place_of_one_that_is_still_to_be_folded() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("s.json");
+    let mut all = items(2);
+    let store = Store::create(&path, Store::lock(&path).unwrap(), header(), &all).unwrap();
+    append(&store, &mut all, copied(0));
+    std::fs::copy(journal_path(&path), old_journal_path(&path)).unwrap();
+    append(&store, &mut all, copied(1));
+    let lines = std::fs::read(journal_path(&path)).unwrap();
+    fold(&store, &mut all);
+    assert!(!old_journal_path(&path).exists());
+    assert_eq!(std::fs::read(journal_path(&path)).unwrap(), lines);
+    assert!(load(&path).unwrap().items.iter().eq(all.iter()));
+    fold(&store, &mut all);
+    assert_eq!(std::fs::read(journal_path(&path)).unwrap(), b"");
+    assert!(load(&path).unwrap().items.iter().eq(all.iter()));
 }
 
 #[test]

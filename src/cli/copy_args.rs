@@ -115,6 +115,9 @@ pub struct CopyArgs {
     /// With --resume: queue failed points again
     #[arg(long, requires = "resume", help_heading = "State")]
     pub retry_failed: bool,
+    /// Size of the journal, in MiB, at which it is folded into the state file while the run goes on
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_JOURNAL_LIMIT", value_name = "MIB", default_value = "64", value_parser = parse_positive, help_heading = "State")]
+    pub journal_limit: f64,
     /// Do not look for copies and copy jobs that are there already
     #[arg(long, help_heading = "State")]
     pub no_reconcile: bool,
@@ -195,6 +198,16 @@ pub struct CopyArgs {
 }
 
 impl CopyArgs {
+    /// `--journal-limit`, in bytes.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive, and more than a machine holds is no limit either"
+    )]
+    pub(super) fn journal_bytes(&self) -> u64 {
+        (self.journal_limit * 1_048_576.0) as u64
+    }
+
     /// `--max-runtime-minutes`.
     pub(super) fn runtime_limit(&self) -> Option<Duration> {
         self.max_runtime_minutes

@@ -167,6 +167,17 @@ impl<'a> Driver<'a> {
         }
         if self.engine.stop().is_some() {
             self.stopped_at.get_or_insert(self.began.elapsed());
+        } else {
+            self.fold_long_journals().await;
+        }
+    }
+
+    /// All records of the ledgers are journalled at this moment. A run that stops is folded at its end.
+    async fn fold_long_journals(&mut self) {
+        for (ledger, journal) in self.engine.ledgers.iter_mut().zip(&self.journals) {
+            if journal.is_long() {
+                journal.fold(ledger.items.snapshot()).await;
+            }
         }
     }
 

@@ -295,6 +295,24 @@ impl Items {
             };
         }
     }
+
+    /// The items as they are now, for another thread to write down while they go on changing. What
+    /// never changes is shared.
+    #[must_use]
+    pub fn snapshot(&mut self) -> Self {
+        self.texts.close_block();
+        Self {
+            rows: self.rows.clone(),
+            texts: self.texts.clone(),
+            arns: self.arns.without_index(),
+            resources: self.resources.without_index(),
+            types: self.types.clone(),
+            reasons: self.reasons.clone(),
+            lifecycles: self.lifecycles.clone(),
+            whole: self.whole.clone(),
+            counts: self.counts,
+        }
+    }
 }
 
 /// An item in its ledger: what of it is needed is read from there.

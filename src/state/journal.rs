@@ -2,13 +2,13 @@
 //!
 //! A thread owns the file. Appends that arrive while it syncs are written together, so that many
 //! at once cost one sync. After a failed write it takes nothing more: a journal with a hole would
-//! lie about what was done.
+//! lie about what was done. Once it is long it is folded into the document (`folding.rs`).
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use serde::{Deserialize, Serialize};
@@ -16,10 +16,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::StateError;
 use super::files;
+use super::folding::Folding;
 use super::format::JournalRecord;
+use super::items::Items;
 
 /// Appends that may wait for the writer before the next one has to wait itself.
 const QUEUE: usize = 256;
+/// Bytes of a journal that is folded, unless the caller says otherwise: what is read in a fraction of a
+/// second, and written seldom enough for a document of a million items.
+const FOLD_AFTER: u64 = 64 << 20;
 
 /// A line of the journal: a record and its place in the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -136,29 +141,68 @@ fn decode_line(text: &[u8]) -> Result<JournalLine, String> {
 
 type Ack = oneshot::Sender<Result<(), StateError>>;
 
+/// What the writer is asked for.
+enum Job {
+    Append(Vec<JournalRecord>, Ack),
+    Fold(Box<Items>),
+}
+
+/// What the writer tells.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// The greatest number that any line was given, written or not.
+    pub(super) attempted: AtomicU64,
+    /// Bytes of the journal.
+    length: AtomicU64,
+    /// Length at which it is folded into the document.
+    fold_after: AtomicU64,
+    /// Whether that is under way.
+    folding: Arc<AtomicBool>,
+}
+
+impl Progress {
+    /// Of a journal that is empty, and whose next line has the number after `attempted`.
+    pub(super) fn from(attempted: u64) -> Self {
+        Self {
+            attempted: AtomicU64::new(attempted),
+            length: AtomicU64::new(0),
+            fold_after: AtomicU64::new(FOLD_AFTER),
+            folding: Arc::default(),
+        }
+    }
+
+    /// Sets the length at which the journal is folded.
+    pub(super) fn fold_after(&self, bytes: u64) {
+        self.fold_after.store(bytes, Ordering::Release);
+    }
+}
+
 /// Feeds the journal of one state file. Clones feed the same one.
 #[derive(Debug, Clone)]
 pub struct JournalHandle {
-    queue: mpsc::Sender<(Vec<JournalRecord>, Ack)>,
+    queue: mpsc::Sender<Job>,
     path: PathBuf,
+    progress: Arc<Progress>,
 }
 
 impl JournalHandle {
-    /// Starts the writer on `file`, whose next line has the number after `attempted`. The writer
-    /// keeps the greatest number there that it has given to a line, before the line is written.
+    /// Starts the writer on `file`, which `folding` folds into the document. The writer tells the number
+    /// of a line before the line is written.
     ///
     /// # Errors
     /// If no thread can be started.
     pub(super) fn start(
         file: File,
         path: &Path,
-        attempted: Arc<AtomicU64>,
+        progress: Arc<Progress>,
+        folding: impl FnOnce(Arc<AtomicBool>) -> Folding,
     ) -> Result<(Self, thread::JoinHandle<()>), StateError> {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let writer = Writer {
             file,
             path: path.to_owned(),
-            attempted,
+            folding: folding(Arc::clone(&progress.folding)),
+            progress: Arc::clone(&progress),
             broken: false,
         };
         let thread = thread::Builder::new()
@@ -169,9 +213,29 @@ impl JournalHandle {
             Self {
                 queue,
                 path: path.to_owned(),
+                progress,
             },
             thread,
         ))
+    }
+
+    /// Whether the journal has become so long that it should be folded into the document.
+    pub fn is_long(&self) -> bool {
+        let fold_after = self.progress.fold_after.load(Ordering::Acquire);
+        self.progress.length.load(Ordering::Acquire) >= fold_after && !self.is_folding()
+    }
+
+    /// Whether it is being folded at this moment.
+    pub fn is_folding(&self) -> bool {
+        self.progress.folding.load(Ordering::Acquire)
+    }
+
+    /// Has the journal folded into the document, beside the run. `items` have every record that was
+    /// appended, and no other.
+    pub async fn fold(&self, items: Items) {
+        self.progress.folding.store(true, Ordering::Release);
+        // A writer that has gone has told whoever waited for it.
+        let _ = self.queue.send(Job::Fold(Box::new(items))).await;
     }
 
     /// Appends the records and waits until they are on disk.
@@ -183,7 +247,10 @@ impl JournalHandle {
         let closed = || StateError::JournalClosed {
             path: self.path.clone(),
         };
-        self.queue.send((records, ack)).await.map_err(|_| closed())?;
+        self.queue
+            .send(Job::Append(records, ack))
+            .await
+            .map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 }
@@ -191,20 +258,34 @@ impl JournalHandle {
 struct Writer {
     file: File,
     path: PathBuf,
-    attempted: Arc<AtomicU64>,
+    folding: Folding,
+    progress: Arc<Progress>,
     broken: bool,
 }
 
 impl Writer {
-    fn run(mut self, mut inbox: mpsc::Receiver<(Vec<JournalRecord>, Ack)>) {
+    fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
         let mut batch: Vec<(Vec<JournalRecord>, Ack)> = Vec::new();
         while let Some(first) = inbox.blocking_recv() {
-            batch.push(first);
-            while let Ok(more) = inbox.try_recv() {
-                batch.push(more);
+            let mut next = Some(first);
+            let mut fold = None;
+            while let Some(job) = next.take() {
+                match job {
+                    Job::Append(records, ack) => batch.push((records, ack)),
+                    // What comes after it belongs to the next journal.
+                    Job::Fold(items) => {
+                        fold = Some(items);
+                        break;
+                    }
+                }
+                next = inbox.try_recv().ok();
             }
             let (records, acks): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-            let mut result = self.write(records.into_iter().flatten());
+            let mut result = if acks.is_empty() {
+                Ok(())
+            } else {
+                self.write(records.into_iter().flatten())
+            };
             for ack in acks {
                 let answer = match &mut result {
                     Ok(()) => Ok(()),
@@ -212,6 +293,30 @@ impl Writer {
                 };
                 // The run may have gone away; the record is on disk all the same.
                 let _ = ack.send(answer);
+            }
+            if let Some(items) = fold {
+                self.fold(*items);
+            }
+        }
+    }
+
+    fn fold(&mut self, items: Items) {
+        if self.broken {
+            return;
+        }
+        match self
+            .folding
+            .begin(self.progress.attempted.load(Ordering::Acquire), items)
+        {
+            Ok(new) => {
+                if let Some(file) = new {
+                    self.file = file;
+                }
+                self.progress.length.store(0, Ordering::Release);
+            }
+            Err(error) => {
+                tracing::error!("no new journal can be begun: {error}");
+                self.broken = true;
             }
         }
     }
@@ -223,13 +328,15 @@ impl Writer {
             });
         }
         let mut bytes = Vec::new();
-        let mut sequence = self.attempted.load(Ordering::Acquire);
+        let mut sequence = self.progress.attempted.load(Ordering::Acquire);
         let mut encoded = Ok(());
         for record in records {
             sequence = sequence.saturating_add(1);
             encoded = encoded.and_then(|()| encode(&JournalLine { sequence, record }, &mut bytes));
         }
-        self.attempted.store(sequence, Ordering::Release);
+        self.progress.attempted.store(sequence, Ordering::Release);
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.progress.length.fetch_add(length, Ordering::AcqRel);
         let written = encoded
             .map_err(io::Error::from)
             .and_then(|()| files::append(&mut self.file, &bytes));

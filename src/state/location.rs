@@ -12,7 +12,7 @@ use super::files;
 use super::format::RunHeader;
 use super::lock::StateLock;
 use super::reading::{heading, load};
-use super::store::{fold, journal_path};
+use super::store::{fold, journal_path, old_journal_path};
 use crate::domain::{AccountId, BackupVaultArn, BackupVaultName};
 
 /// Vault names of AWS's own hold slashes; nothing but these stays as it is in a file name.
@@ -144,43 +144,52 @@ pub fn clear_unborn(directory: &Path, account: &AccountId, vault: &BackupVaultNa
 /// # Errors
 /// If it cannot be renamed. Nothing is ever overwritten.
 pub fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
-    let journal = journal_path(path);
-    // In one file it moves in one step. One that cannot be read moves as it is, in two.
-    if is_there(&journal)
+    // In one file it moves in one step. One that cannot be read moves as it is, in several.
+    if journals(path).iter().any(|journal| is_there(journal))
         && let Ok(loaded) = load(path)
         && let Err(error) = fold(path, &loaded)
     {
         tracing::debug!("{error}");
     }
-    let target = free_name(path, |p| is_there(p) || is_there(&journal_path(p)));
+    let target = free_name(path, |p| {
+        is_there(p) || journals(p).iter().any(|journal| is_there(journal))
+    });
     files::rename(path, &target)?;
-    if is_there(&journal) {
-        files::rename(&journal, &journal_path(&target))?;
+    for (journal, target) in journals(path).iter().zip(journals(&target)) {
+        if is_there(journal) {
+            files::rename(journal, &target)?;
+        }
     }
     files::sync_directory(path)?;
     Ok(target)
 }
 
-/// Moves a journal that has no state file out of the way; an empty one is removed. Answers where
-/// it is now.
+/// Moves journals that have no state file out of the way; empty ones are removed. Answers where
+/// they are now.
 ///
 /// # Errors
 /// If that cannot be done.
-pub(super) fn set_journal_aside(path: &Path) -> Result<Option<PathBuf>, StateError> {
-    let journal = journal_path(path);
-    let Ok(meta) = fs::symlink_metadata(&journal) else {
-        return Ok(None);
-    };
-    let target = if meta.len() == 0 {
-        files::remove(&journal)?;
-        None
-    } else {
-        let target = free_name(&journal, is_there);
-        files::rename(&journal, &target)?;
-        Some(target)
-    };
-    files::sync_directory(path)?;
-    Ok(target)
+pub(super) fn set_journals_aside(path: &Path) -> Result<Vec<PathBuf>, StateError> {
+    let mut kept = Vec::new();
+    for journal in journals(path) {
+        let Ok(meta) = fs::symlink_metadata(&journal) else {
+            continue;
+        };
+        if meta.len() == 0 {
+            files::remove(&journal)?;
+        } else {
+            let target = free_name(&journal, is_there);
+            files::rename(&journal, &target)?;
+            kept.push(target);
+        }
+        files::sync_directory(path)?;
+    }
+    Ok(kept)
+}
+
+/// The journals that a state file may have, in the order of their lines.
+pub(super) fn journals(path: &Path) -> [PathBuf; 2] {
+    [old_journal_path(path), journal_path(path)]
 }
 
 fn is_there(path: &Path) -> bool {

@@ -13,7 +13,7 @@ use super::files::{self, Open};
 use super::format::{FORMAT, Item, RunHeader, VERSION};
 use super::items::Items;
 use super::journal::{self, JournalLine};
-use super::store::journal_path;
+use super::location::journals;
 
 /// A document; its items may be `IgnoredAny`, which are only passed over.
 #[derive(Deserialize)]
@@ -84,7 +84,9 @@ pub fn load(path: &Path) -> Result<Loaded, StateError> {
             sequence: document.sequence,
         }
     };
-    replay(&journal_path(path), &mut loaded)?;
+    for journal in journals(path) {
+        replay(&journal, &mut loaded)?;
+    }
     Ok(loaded)
 }
 
@@ -102,8 +104,8 @@ pub(super) fn heading(path: &Path) -> Result<(RunHeader, bool), StateError> {
         };
     // What is finished has no journal, unless the process died before it could remove it.
     let mut newest = 0;
-    if finished {
-        read_journal(&journal_path(path), sequence, |line| {
+    for journal in journals(path).iter().filter(|_| finished) {
+        read_journal(journal, sequence.max(newest), |line| {
             newest = line.sequence;
             Ok(())
         })?;

@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::document;
 use super::error::StateError;
 use super::files::{self, Open};
+use super::folding::Folding;
 use super::format::RunHeader;
 use super::items::Items;
-use super::journal::JournalHandle;
+use super::journal::{JournalHandle, Progress};
 use super::location;
 use super::lock::StateLock;
 use super::reading::Loaded;
@@ -23,14 +24,18 @@ pub struct Store {
     header: RunHeader,
     journal: JournalHandle,
     writer: thread::JoinHandle<()>,
-    /// The greatest number that any line was given, written or not.
-    attempted: Arc<AtomicU64>,
+    progress: Arc<Progress>,
     lock: StateLock,
 }
 
 /// The journal beside a state file.
 pub fn journal_path(path: &Path) -> PathBuf {
     files::beside(path, ".journal")
+}
+
+/// The journal that is being folded into a state file.
+pub fn old_journal_path(path: &Path) -> PathBuf {
+    files::beside(path, ".journal.old")
 }
 
 impl Store {
@@ -41,6 +46,7 @@ impl Store {
     pub fn lock(path: &Path) -> Result<StateLock, StateError> {
         refuse_symlink(path)?;
         refuse_symlink(&journal_path(path))?;
+        refuse_symlink(&old_journal_path(path))?;
         StateLock::acquire(path)
     }
 
@@ -55,7 +61,7 @@ impl Store {
         header: RunHeader,
         items: &Items,
     ) -> Result<Self, StateError> {
-        if let Some(kept) = location::set_journal_aside(path)? {
+        for kept in location::set_journals_aside(path)? {
             tracing::warn!(
                 "a journal without its state file was beside {}; it is kept as {}",
                 path.display(),
@@ -78,19 +84,26 @@ impl Store {
 
     fn open(path: &Path, lock: StateLock, header: RunHeader, sequence: u64) -> Result<Self, StateError> {
         let journal = journal_path(path);
-        files::remove(&journal)?;
+        remove_journals(path)?;
         let file = files::open(&journal, Open::New)?;
         files::sync_directory(&journal)?;
-        let attempted = Arc::new(AtomicU64::new(sequence));
-        let (handle, writer) = JournalHandle::start(file, &journal, Arc::clone(&attempted))?;
+        let progress = Arc::new(Progress::from(sequence));
+        let folding = |busy| Folding::new(path, header.clone(), busy);
+        let (handle, writer) = JournalHandle::start(file, &journal, Arc::clone(&progress), folding)?;
         Ok(Self {
             path: path.to_owned(),
             header,
             journal: handle,
             writer,
-            attempted,
+            progress,
             lock,
         })
+    }
+
+    /// Sets the bytes of the journal after which it is folded into the document while the run goes
+    /// on; 64 MiB if it is not called.
+    pub fn fold_after(&self, bytes: u64) {
+        self.progress.fold_after(bytes);
     }
 
     /// Where changes are appended.
@@ -119,9 +132,9 @@ impl Store {
         let _ = self.writer.join();
         // Lines whose write failed may be whole on disk all the same. They are in `items`, so that
         // their numbers have to count as folded in, or the next load would apply them twice.
-        let sequence = self.attempted.load(Ordering::Acquire);
+        let sequence = self.progress.attempted.load(Ordering::Acquire);
         write_document(&self.path, &self.header, sequence, items)?;
-        files::remove(&journal_path(&self.path))?;
+        remove_journals(&self.path)?;
         drop(self.lock);
         Ok(())
     }
@@ -147,6 +160,12 @@ fn write_document(path: &Path, header: &RunHeader, sequence: u64, items: &Items)
 /// If the document cannot be written; nothing has changed then.
 pub(super) fn fold(path: &Path, loaded: &Loaded) -> Result<(), StateError> {
     write_document(path, &loaded.header, loaded.sequence, &loaded.items)?;
+    remove_journals(path)
+}
+
+/// The old one first: what is left of a process that dies in between has no gap.
+fn remove_journals(path: &Path) -> Result<(), StateError> {
+    files::remove(&old_journal_path(path))?;
     files::remove(&journal_path(path))
 }
 
@@ -290,8 +309,10 @@ pub(super) mod tests {
         let mut store = begin(&path);
         // Takes what is written and cannot be synced.
         let unsyncable = OpenOptions::new().write(true).open("/dev/null").unwrap();
+        let progress = Arc::clone(&store.progress);
+        let folding = |busy| Folding::new(&path, header(), busy);
         let (journal, writer) =
-            JournalHandle::start(unsyncable, &journal_path(&path), Arc::clone(&store.attempted)).unwrap();
+            JournalHandle::start(unsyncable, &journal_path(&path), progress, folding).unwrap();
         (store.journal, store.writer) = (journal, writer);
         let mut known = items();
         let records = vec![intended(0), started(0)];

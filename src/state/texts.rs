@@ -193,6 +193,14 @@ impl Names {
             .insert_unique(self.hasher.hash_one(cut(text)), number, hash_of);
         Some(number)
     }
+
+    /// The same texts without the means to find them: for a copy that is only written down.
+    pub(super) fn without_index(&self) -> Self {
+        Self {
+            places: self.places.clone(),
+            ..Self::default()
+        }
+    }
 }
 
 fn place(places: &[Place], number: u32) -> Option<Place> {

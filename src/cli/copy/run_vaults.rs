@@ -51,7 +51,7 @@ pub(super) async fn run(
     let mut stores = Vec::new();
     let mut ledgers = Vec::new();
     for vault in vaults {
-        match begin(vault) {
+        match begin(vault, command.args.journal_bytes()) {
             Ok((store, ledger)) => {
                 stores.push(store);
                 ledgers.push(ledger);
@@ -156,7 +156,7 @@ async fn set_up(command: &CopyCommand, clients: &Clients, vaults: &[PreparedVaul
     Ok(())
 }
 
-fn begin(vault: PreparedVault) -> Result<(Store, VaultLedger), AppError> {
+fn begin(vault: PreparedVault, fold_after: u64) -> Result<(Store, VaultLedger), AppError> {
     let PreparedVault {
         header,
         opened,
@@ -180,6 +180,7 @@ fn begin(vault: PreparedVault) -> Result<(Store, VaultLedger), AppError> {
     } else {
         (Store::create(&path, lock, header, &items)?, items)
     };
+    store.fold_after(fold_after);
     tracing::info!("state is kept in {}", path.display());
     let created_at = store.header().created_at;
     Ok((
