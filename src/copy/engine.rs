@@ -82,7 +82,7 @@ impl<'a> Engine<'a> {
         Self {
             scheduler: Scheduler::new(policy.limits.clone()),
             pacer: StartPacer::new(policy.workers),
-            poller: Poller::new(policy.poll_interval),
+            poller: Poller::new(policy.list_grace),
             breaker: Breaker::default(),
             durations: JobDurations::default(),
             in_flight: HashMap::new(),
@@ -171,7 +171,9 @@ impl<'a> Engine<'a> {
                     }
                     ItemState::InFlight { copy_job_id, since } => {
                         self.in_flight.insert(copy_job_id.clone(), (id, now.elapsed));
-                        self.poller.watch(copy_job_id, since, now.elapsed);
+                        // Where AWS gave no date, it is this machine's.
+                        self.poller
+                            .watch(copy_job_id, since - CLOCK_TOLERANCE, now.elapsed);
                     }
                     _ => {}
                 }

@@ -129,7 +129,8 @@ impl Engine<'_> {
         };
         self.record(id.vault, record);
         self.in_flight.insert(copy_job_id.clone(), (id, now.elapsed));
-        self.poller.watch(copy_job_id.clone(), at, now.elapsed);
+        let created = created.unwrap_or(now.date - CLOCK_TOLERANCE);
+        self.poller.watch(copy_job_id.clone(), created, now.elapsed);
         self.emit(CopyEventKind::CopyJobStarted {
             recovery_point_arn: arn,
             copy_job_id,

@@ -76,6 +76,8 @@ pub struct Scheduler {
     in_flight: usize,
     pending: usize,
     full: Option<Full>,
+    /// The latest moment that it was told.
+    now: Duration,
 }
 
 /// AWS has said that it takes no more jobs.
@@ -103,6 +105,7 @@ impl Scheduler {
             in_flight: 0,
             pending: 0,
             full: None,
+            now: Duration::ZERO,
         }
     }
 
@@ -121,9 +124,16 @@ impl Scheduler {
     /// The next item to start at `now`, whose slot is taken from this moment on.
     pub fn take_start(&mut self, now: Duration) -> Option<ItemId> {
         self.release_delayed(now);
+        self.now = now;
         // Forgotten once it has passed, so that it wakes nobody again.
         self.full = self.full.filter(|full| now < full.until);
-        if self.in_flight >= self.limits.window.size() || self.full.is_some_and(|full| full.room == 0) {
+        if self.full.is_some_and(|full| full.room == 0) {
+            return None;
+        }
+        if self.in_flight >= self.limits.window.size() && self.can_start() {
+            self.limits.window.on_full(now);
+        }
+        if self.in_flight >= self.limits.window.size() {
             return None;
         }
         for step in 0..self.types.len() {
@@ -150,13 +160,18 @@ impl Scheduler {
         None
     }
 
+    /// Whether but for the window an item could be started.
+    fn can_start(&self) -> bool {
+        let ready = |queue: &TypeQueue| queue.in_flight < queue.cap && !queue.ring.is_empty();
+        self.types.iter().any(ready)
+    }
+
     /// A job has ended, or its start was refused for good: its slot is free.
     pub fn finished(&mut self, id: ItemId) {
         self.free(id);
         if let Some(full) = &mut self.full {
             full.room += 1;
         }
-        self.limits.window.on_finished();
     }
 
     /// The item goes back to the queue and may start at `not_before`.
@@ -169,7 +184,8 @@ impl Scheduler {
     /// AWS takes no more jobs: wait for one to end, but no longer than until `until`.
     pub fn quota_reached(&mut self, until: Duration) {
         // The item that was refused still holds its slot here.
-        self.limits.window.on_quota(self.in_flight.saturating_sub(1));
+        let others = self.in_flight.saturating_sub(1);
+        self.limits.window.on_quota(others, self.now);
         self.full = Some(Full { until, room: 0 });
     }
 

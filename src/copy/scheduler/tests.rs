@@ -76,20 +76,82 @@ fn after_a_quota_refusal_it_waits_for_a_job_to_end_or_for_the_time() {
     assert!(s.take_start(Duration::from_mins(1)).is_some());
 }
 
-#[test]
-fn the_adaptive_window_grows_and_backs_off() {
-    let mut window = Window::adaptive(10);
-    for _ in 0..1000 {
-        window.on_finished();
+/// AWS takes so many jobs at a time, each runs for five minutes, and ends are seen every half minute.
+struct Quota {
+    s: Scheduler,
+    now: Duration,
+    /// When each job ends.
+    jobs: Vec<(Duration, ItemId)>,
+    refused: usize,
+}
+
+impl Quota {
+    fn new(start: usize) -> Self {
+        let mut s = Scheduler::new(Limits {
+            window: Window::adaptive(start),
+            per_resource: 1,
+            per_type: HashMap::new(),
+        });
+        for index in 0..20_000 {
+            s.add_pending(id(index), &format!("r{index}"), "EFS");
+        }
+        Self {
+            s,
+            now: Duration::ZERO,
+            jobs: Vec::new(),
+            refused: 0,
+        }
     }
-    let grown = window.size();
-    assert!(grown > 40, "{grown}");
-    window.on_quota(20);
-    assert_eq!(window.size(), 19);
-    let mut fixed = Window::fixed(10);
-    fixed.on_finished();
-    fixed.on_quota(3);
-    assert_eq!(fixed.size(), 10);
+
+    /// Answers how many were running at AWS, on average over the last of so many minutes.
+    fn run(&mut self, minutes: u64, limit: usize) -> f64 {
+        let mut running_sum = 0;
+        for second in 0..minutes * 60 {
+            self.now += Duration::from_secs(1);
+            let now = self.now;
+            if second % 30 == 0 {
+                let (ended, rest) = self.jobs.iter().partition(|(end, _)| *end <= now);
+                self.jobs = rest;
+                let ended: Vec<(Duration, ItemId)> = ended;
+                for (_, id) in ended {
+                    self.s.finished(id);
+                }
+            }
+            for _ in 0..10 {
+                let Some(id) = self.s.take_start(now) else { break };
+                if self.jobs.iter().filter(|(end, _)| *end > now).count() < limit {
+                    self.jobs.push((now + Duration::from_mins(5), id));
+                } else {
+                    self.refused += 1;
+                    self.s.quota_reached(now + Duration::from_mins(1));
+                    self.s.requeue(id, now);
+                }
+            }
+            if second >= (minutes - 1) * 60 {
+                running_sum += self.jobs.iter().filter(|(end, _)| *end > now).count();
+            }
+        }
+        f64::from(u32::try_from(running_sum).unwrap()) / 60.0
+    }
+}
+
+#[test]
+fn an_unknown_limit_is_found_in_minutes_and_followed_when_it_changes() {
+    let mut aws = Quota::new(10);
+    for (minutes, limit, least) in [(6, 100, 90.0), (60, 100, 90.0), (6, 40, 36.0), (20, 200, 180.0)] {
+        aws.refused = 0;
+        let running = aws.run(minutes, limit);
+        let most = f64::from(u32::try_from(limit).unwrap());
+        assert!(
+            (least..=most).contains(&running),
+            "{running} of {limit} after {minutes} minutes"
+        );
+        let refused = u64::try_from(aws.refused).unwrap();
+        assert!(
+            refused <= minutes * 3 + 20,
+            "{refused} refusals in {minutes} minutes"
+        );
+    }
 }
 
 proptest! {
@@ -227,27 +289,36 @@ fn what_is_under_way_already_takes_its_slots() {
 }
 
 #[test]
-fn the_window_follows_ends_and_refusals() {
+fn the_window_follows_refusals_and_grows_only_where_it_holds_something_up() {
     let mut s = Scheduler::new(Limits {
-        window: Window::adaptive(2),
+        window: Window::adaptive(4),
         per_resource: 1,
         per_type: HashMap::new(),
     });
-    for index in 0..40 {
+    for index in 0..6 {
         s.add_pending(id(index), &format!("r{index}"), "EFS");
     }
-    let mut taken = Vec::new();
-    for _ in 0..2 {
-        taken.extend(std::iter::from_fn(|| s.take_start(Duration::ZERO)));
-        s.finished(taken.remove(0));
-        s.finished(taken.remove(0));
-        taken.extend(std::iter::from_fn(|| s.take_start(Duration::ZERO)));
+    let later = Duration::from_secs(31);
+    let taken: Vec<_> = std::iter::from_fn(|| s.take_start(Duration::ZERO)).collect();
+    assert_eq!(taken.len(), 4);
+    let more = std::iter::from_fn(|| s.take_start(later)).count();
+    assert_eq!((more, s.pending()), (2, 0), "it has doubled");
+    // AWS takes all but the last two of those: the window is what it took.
+    for index in [5, 4] {
+        s.quota_reached(later + Duration::from_secs(1));
+        s.requeue(id(index), later);
     }
-    let grown = s.in_flight();
-    assert!(grown >= 3, "{grown}");
-    // AWS takes all but the last of those: the window is what it took, less a twentieth.
-    s.quota_reached(Duration::from_secs(1));
-    s.requeue(taken.remove(0), Duration::ZERO);
-    s.requeue(taken.remove(0), Duration::ZERO);
-    assert_eq!(s.take_start(Duration::from_secs(2)), None);
+    let soon = later + Duration::from_secs(2);
+    assert_eq!(s.take_start(soon), None);
+    s.finished(id(0));
+    assert!(s.take_start(soon).is_some());
+    assert_eq!(s.take_start(soon), None);
+    // With nothing left that could be started, it stays as it is.
+    let mut s = scheduler(1, 1, &[]);
+    s.limits.window = Window::adaptive(1);
+    s.add_pending(id(0), "r", "EFS");
+    s.add_pending(id(1), "r", "EFS");
+    assert!(s.take_start(Duration::ZERO).is_some());
+    assert_eq!(s.take_start(later), None);
+    assert_eq!(s.limits.window, Window::adaptive(1));
 }

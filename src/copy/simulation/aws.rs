@@ -250,6 +250,18 @@ impl Aws {
         jobs
     }
 
+    /// Jobs into a vault that are under way.
+    pub(super) fn under_way(
+        &self,
+        vault: &BackupVaultArn,
+        at: Duration,
+        scenario: &Scenario,
+    ) -> impl Iterator<Item = CopyJobId> + use<> {
+        let jobs = self.list(at, scenario, |job| job.vault == *vault);
+        let under_way = jobs.into_iter().filter(|job| job.completion_date.is_none());
+        under_way.map(|job| job.copy_job_id)
+    }
+
     /// DescribeCopyJob.
     pub(super) fn describe(&self, id: &CopyJobId, at: Duration) -> Result<CopyJob, ApiError> {
         let job = self.jobs.iter().find(|job| job.id == *id && job.known);

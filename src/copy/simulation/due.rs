@@ -12,12 +12,10 @@ use crate::state::{Item, ItemState};
 
 /// The slowest pace: a start in two seconds, and a little for rounding.
 const SLOWEST: Duration = Duration::from_millis(2_100);
-/// Polls after which a job that was not seen is asked for by id.
-const UNSEEN_POLLS: u32 = 20;
+/// Of so many polls one looks which jobs are under way.
+const POLLS_TO_A_LOOK: u32 = 20;
 /// How far back a list is read again.
 const OVERLAP: TimeDelta = TimeDelta::minutes(10);
-/// Longest time between two such questions.
-const LONGEST_PATIENCE: Duration = Duration::from_hours(2);
 
 impl Watch {
     /// Everything that can be done at this moment has been done, with so many calls still free.
@@ -114,37 +112,54 @@ impl Watch {
             )
         });
         if seen.whole {
-            let latest = seen.jobs.iter().filter_map(|job| job.completion_date).max();
-            self.swept_until = self.swept_until.max(latest);
+            self.swept_until = self.swept_until.max(seen.ended_until);
         }
         self.listing_denied |= seen.listing_denied;
-        let first = engine.policy.poll_interval * UNSEEN_POLLS;
-        for (job, (_, watched)) in engine.in_flight.iter().filter(|_| lists) {
-            let from = self.began + *watched;
-            let asked = self.asked.get(job).filter(|(last, _)| *last >= from);
-            let (last, patience) = asked.copied().unwrap_or((from, first));
-            let due = last + patience;
-            let is_asked = poll.by_id.contains(job);
-            self.must(!is_asked || now >= due, || {
-                format!("{now:?}: {job} is asked for by id, due at {due:?}")
-            });
-            self.must(
-                is_asked || now < due || poll.by_id.len() >= engine.policy.workers,
-                || format!("{now:?}: {job} is not asked for by id, due at {due:?}"),
-            );
-            if is_asked {
-                self.asked
-                    .insert(job.clone(), (now, (patience * 2).min(LONGEST_PATIENCE)));
-            }
-        }
         self.must(!lists || poll.by_id.len() <= engine.policy.workers, || {
             format!("{now:?}: a poll asks for {} jobs by id", poll.by_id.len())
         });
+        let is_full = poll.by_id.len() >= engine.policy.workers;
+        for job in engine.in_flight.keys().filter(|_| lists) {
+            let is_asked = poll.by_id.contains(job);
+            let is_missing = self.unlisted.contains(job);
+            self.must(!is_asked || is_missing, || {
+                format!("{now:?}: {job} is asked for by id, though lists show it, or may soon")
+            });
+            self.must(is_asked || !is_missing || is_full, || {
+                format!("{now:?}: {job}, which no list shows, is not asked for by id")
+            });
+        }
+        self.polls_without_look = if poll.under_way_from.is_some() {
+            0
+        } else {
+            self.polls_without_look + 1
+        };
+        self.must(!lists || self.polls_without_look < POLLS_TO_A_LOOK, || {
+            format!("{now:?}: nobody looks which jobs are under way")
+        });
+        self.take_note(engine, seen, now);
         let missed = visible
             .iter()
             .find(|job| seen.jobs.iter().all(|found| found.copy_job_id != **job));
         self.must(!seen.whole || missed.is_none(), || {
             format!("{now:?}: a poll passes over {missed:?}, which has ended")
         });
+    }
+
+    /// Which jobs no list shows, by what this poll saw. They count once its answer is there, which takes
+    /// a while; a job that ends, or that is answered for, meanwhile is in question no more.
+    fn take_note(&mut self, engine: &Engine<'_>, seen: &Seen, now: Duration) {
+        let found = |job: &CopyJobId| {
+            seen.jobs.iter().any(|seen| seen.copy_job_id == *job) || seen.unknown.contains(job)
+        };
+        self.unlisted.retain(|job| !found(job));
+        if let (true, Some(under_way)) = (seen.whole, &seen.under_way) {
+            for (job, (_, watched)) in &engine.in_flight {
+                let is_old = self.began + *watched + engine.policy.list_grace <= now;
+                if is_old && !under_way.contains(job) && !found(job) {
+                    self.unlisted.insert(job.clone());
+                }
+            }
+        }
     }
 }

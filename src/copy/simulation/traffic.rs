@@ -1,5 +1,6 @@
 //! Calls on their way to AWS and back, and what befalls them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::aws::error;
@@ -123,10 +124,17 @@ impl Life {
                 if self.scenario.listing_denied {
                     seen.listing_denied = true;
                 } else {
+                    let mut under_way = BTreeSet::new();
                     for vault in &poll.vaults {
-                        seen.jobs
-                            .extend(self.aws.ended(vault, since, self.now, &self.scenario));
+                        under_way.extend(self.aws.under_way(vault, self.now, &self.scenario));
+                        let ended = self.aws.ended(vault, since, self.now, &self.scenario);
+                        let latest = ended.iter().filter_map(|job| job.completion_date).max();
+                        seen.ended_until = seen.ended_until.max(latest);
+                        seen.jobs.extend(ended);
                     }
+                    seen.jobs.retain(|job| poll.awaited.contains(&job.copy_job_id));
+                    under_way.retain(|job| poll.awaited.contains(job));
+                    seen.under_way = poll.under_way_from.map(|_| under_way);
                     seen.whole = true;
                 }
             }

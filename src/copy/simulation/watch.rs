@@ -39,8 +39,9 @@ pub(super) struct Watch {
     /// Points that this process has started, or queued again.
     pub(super) tried: HashSet<RecoveryPointArn>,
     pub(super) touched: HashMap<ItemId, Duration>,
-    /// When each job was last asked for by id, and how long it is waited then.
-    pub(super) asked: HashMap<CopyJobId, (Duration, Duration)>,
+    /// Jobs that no list shows.
+    pub(super) unlisted: HashSet<CopyJobId>,
+    pub(super) polls_without_look: u32,
     pub(super) internal_faults: HashMap<RecoveryPointArn, u32>,
     pub(super) settling_calls: u64,
     /// When it was last seen to that all that can be done is done: now and then is enough.
@@ -153,10 +154,12 @@ impl Watch {
                 .filter(|(_, other)| is_busy(other) && wanted(other))
                 .count()
         };
+        // One that adapts doubles in half a minute at the most.
+        let halves = (now.saturating_sub(self.began).as_secs() / 30).min(10);
         let grown = if is_fixed(engine) {
             0
         } else {
-            engine.stats().done()
+            (limits.window.size() << halves) - limits.window.size()
         };
         let cap = limits
             .per_type

@@ -220,7 +220,9 @@ pub(super) fn list(world: &World, account: &str, request: &Request) -> Answer {
             .get(world.ended.partition_point(early)..)
             .unwrap_or_default()
     } else {
-        all = (0..world.jobs.len()).collect();
+        // In the order in which they were made.
+        let first = created_after.map_or(0, |at| world.jobs.partition_point(|job| job.created <= at));
+        all = (first..world.jobs.len()).collect();
         &all
     };
     let mut members = Vec::new();
