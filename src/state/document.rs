@@ -11,7 +11,7 @@ use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write};
 use serde::{Deserialize, Serialize};
 
 use super::format::{FORMAT, RunHeader, VERSION};
-use super::item_line;
+use super::item_line::{self, Lines};
 use super::items::Items;
 
 /// What ends the first line, and opens the items.
@@ -111,6 +111,7 @@ pub(super) fn read(input: impl Read) -> Option<(Head, Items)> {
     input.read_until(b'\n', &mut line).ok()?;
     let head = parse_head(&line)?;
     let mut items = Items::default();
+    let mut lines = Lines::default();
     loop {
         sum.update(&line);
         line.clear();
@@ -119,7 +120,7 @@ pub(super) fn read(input: impl Read) -> Option<(Head, Items)> {
             break;
         }
         let item = line.strip_suffix(b"\n")?;
-        item_line::read(item.strip_suffix(b",").unwrap_or(item), &mut items)?;
+        lines.read(item.strip_suffix(b",").unwrap_or(item), &mut items)?;
     }
     sum.update(SUM.as_bytes());
     let wanted = format!("{SUM}\"{:08x}\"}}\n", sum.finalize());

@@ -4,17 +4,22 @@
 //! A million items have to fit in little memory, so they are kept in rows of fixed size and texts
 //! that share what they have in common (`texts.rs`); an [`Item`] is made of them when one is asked for.
 
+mod row;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
+use super::counts::{Counts, Standing};
 use super::format::{Item, ItemState, JournalRecord};
 use super::shared::Shared;
-use super::texts::{Names, Place, Texts};
+use super::texts::{Found, Names, Place, Texts};
 use super::transitions::transition;
 use crate::domain::{CopyJobId, Lifecycle, RecoveryPointArn, ResourceArn};
+
+pub use row::ItemRow;
 
 /// A record that does not fit where its item stands.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -28,70 +33,6 @@ pub struct IllegalTransition {
     pub record: &'static str,
 }
 
-/// How many items stand where. The six states add up to `total`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// All.
-    pub total: usize,
-    /// Waiting.
-    pub pending: usize,
-    /// Being started.
-    pub starting: usize,
-    /// With a job.
-    pub in_flight: usize,
-    /// Copied.
-    pub completed: usize,
-    /// Not copied.
-    pub failed: usize,
-    /// Needing no copy.
-    pub skipped: usize,
-    /// Bytes of the copied points, where AWS gave sizes.
-    pub bytes_completed: u64,
-}
-
-/// Where an item stands, without its particulars.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Waits.
-    Pending,
-    /// Being started.
-    Starting,
-    /// With a job.
-    InFlight,
-    /// Copied.
-    Completed,
-    /// Not copied.
-    Failed,
-    /// Needs no copy, or can have none.
-    Skipped,
-}
-
-impl Standing {
-    /// Of a state.
-    pub fn of(state: &ItemState) -> Self {
-        match state {
-            ItemState::Pending => Self::Pending,
-            ItemState::Starting { .. } => Self::Starting,
-            ItemState::InFlight { .. } => Self::InFlight,
-            ItemState::Completed { .. } => Self::Completed,
-            ItemState::Failed { .. } => Self::Failed,
-            ItemState::Skipped { .. } => Self::Skipped,
-        }
-    }
-
-    /// Its name in a state file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Starting => "starting",
-            Self::InFlight => "in_flight",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
 /// Where the particulars of an item's state are.
 #[derive(Debug, Clone, Copy)]
 enum Particulars {
@@ -99,7 +40,7 @@ enum Particulars {
     None,
     /// In the map of whole states: few items are there at a time.
     Whole,
-    /// A copy, in the texts.
+    /// A copy whose ARN is known, in the texts.
     Copy(Place),
     /// Number of the reason.
     Reason(u32),
@@ -117,6 +58,32 @@ struct Row {
     backup_size_bytes: Option<i64>,
     standing: Standing,
     particulars: Particulars,
+}
+
+/// An item that is to be added, without a text of its own.
+#[derive(Debug)]
+pub(super) struct NewItem<'a> {
+    pub(super) recovery_point_arn: &'a str,
+    pub(super) resource_arn: &'a str,
+    pub(super) resource_type: &'a str,
+    pub(super) creation_date: DateTime<Utc>,
+    pub(super) backup_size_bytes: Option<i64>,
+    pub(super) lifecycle: Option<Lifecycle>,
+    pub(super) attempt: u32,
+    pub(super) state: NewState<'a>,
+}
+
+/// Where it stands.
+#[derive(Debug)]
+pub(super) enum NewState<'a> {
+    Pending,
+    Skipped(&'a str),
+    Completed {
+        copy_job_id: &'a str,
+        copy: &'a str,
+        at: DateTime<Utc>,
+    },
+    Other(&'a ItemState),
 }
 
 /// The items of one vault.
@@ -227,21 +194,31 @@ impl Items {
 
     /// Adds an item, unless its ARN is there already.
     pub fn add(&mut self, item: &Item) {
-        if self.find(&item.recovery_point_arn).is_some() {
-            return;
-        }
-        let arn = item.recovery_point_arn.as_str();
-        let Some(number) = self.arns.add(&mut self.texts, arn) else {
+        self.add_new(&NewItem {
+            recovery_point_arn: item.recovery_point_arn.as_str(),
+            resource_arn: item.resource_arn.as_str(),
+            resource_type: &item.resource_type,
+            creation_date: item.creation_date,
+            backup_size_bytes: item.backup_size_bytes,
+            lifecycle: item.lifecycle.clone(),
+            attempt: item.attempt,
+            state: NewState::Other(&item.state),
+        });
+    }
+
+    /// The same, of what a line of a document says.
+    pub(super) fn add_new(&mut self, item: &NewItem<'_>) {
+        let Some((number, Found::New)) = self.arns.number(&mut self.texts, item.recovery_point_arn) else {
             return;
         };
-        let resource = item.resource_arn.as_str();
-        let known = self.resources.find(&self.texts, resource);
-        let resource = known.or_else(|| self.resources.add(&mut self.texts, resource));
+        let resource = self.resources.number(&mut self.texts, item.resource_arn);
         let lifecycle = item.lifecycle.as_ref();
         self.rows.push(Row {
-            resource: resource.unwrap_or_default(),
-            resource_type: self.types.number(&item.resource_type),
-            lifecycle: lifecycle.map_or(0, |l| self.lifecycles.number(l).saturating_add(1)),
+            resource: resource.map_or(0, |(number, _)| number),
+            resource_type: self
+                .types
+                .number(item.resource_type, || item.resource_type.into()),
+            lifecycle: lifecycle.map_or(0, |l| self.lifecycles.number(l, || l.clone()).saturating_add(1)),
             attempt: item.attempt,
             creation_date: item.creation_date,
             backup_size_bytes: item.backup_size_bytes,
@@ -249,7 +226,51 @@ impl Items {
             particulars: Particulars::None,
         });
         self.counts.add(Standing::Pending, bytes(item.backup_size_bytes));
-        self.set(number, item.attempt, item.state.clone());
+        match item.state {
+            NewState::Pending => {}
+            NewState::Skipped(reason) => {
+                let reason = self.reasons.number(reason, || reason.into());
+                self.put(
+                    number,
+                    item.attempt,
+                    Standing::Skipped,
+                    Particulars::Reason(reason),
+                );
+            }
+            NewState::Completed {
+                copy_job_id,
+                copy,
+                at,
+            } => {
+                if let Some(place) = self.keep_copy(copy_job_id, copy, at) {
+                    self.put(
+                        number,
+                        item.attempt,
+                        Standing::Completed,
+                        Particulars::Copy(place),
+                    );
+                    return;
+                }
+                let whole = ItemState::Completed {
+                    copy_job_id: CopyJobId::from_aws(copy_job_id),
+                    destination_recovery_point_arn: Some(RecoveryPointArn::from_aws(copy)),
+                    at,
+                };
+                self.set(number, item.attempt, whole);
+            }
+            NewState::Other(state) => self.set(number, item.attempt, state.clone()),
+        }
+    }
+
+    fn keep_copy(&mut self, copy_job_id: &str, copy: &str, at: DateTime<Utc>) -> Option<Place> {
+        let (seconds, nanoseconds) = (at.timestamp(), at.timestamp_subsec_nanos());
+        self.texts.add(
+            &[
+                seconds.to_le_bytes().as_slice(),
+                nanoseconds.to_le_bytes().as_slice(),
+            ],
+            &[copy_job_id, copy],
+        )
     }
 
     fn set(&mut self, number: u32, attempt: u32, state: ItemState) {
@@ -257,33 +278,27 @@ impl Items {
         self.whole.remove(&number);
         let particulars = match &state {
             ItemState::Pending => Particulars::None,
-            ItemState::Skipped { reason } => Particulars::Reason(self.reasons.number(reason)),
+            ItemState::Skipped { reason } => {
+                Particulars::Reason(self.reasons.number(&**reason, || Arc::clone(reason)))
+            }
             ItemState::Completed {
                 copy_job_id,
-                destination_recovery_point_arn,
+                destination_recovery_point_arn: Some(copy),
                 at,
-            } => {
-                let (seconds, nanoseconds) = (
-                    at.timestamp().to_le_bytes(),
-                    at.timestamp_subsec_nanos().to_le_bytes(),
-                );
-                let head = [seconds.as_slice(), nanoseconds.as_slice()].concat();
-                let copy = destination_recovery_point_arn
-                    .as_ref()
-                    .map_or("", |arn| arn.as_str());
-                let place = self.texts.add(&head, &[copy_job_id.as_str(), copy]);
-                // An empty ARN is not none; nobody has seen one.
-                let is_kept = destination_recovery_point_arn.is_none() || !copy.is_empty();
-                place
-                    .filter(|_| is_kept)
-                    .map_or(Particulars::Whole, Particulars::Copy)
-            }
+            } => self
+                .keep_copy(copy_job_id.as_str(), copy.as_str(), *at)
+                .map_or(Particulars::Whole, Particulars::Copy),
             _ => Particulars::Whole,
         };
         if let Particulars::Whole = particulars {
             self.whole.insert(number, state);
         }
-        if let Some(row) = usize::try_from(number).ok().and_then(|at| self.rows.get_mut(at)) {
+        self.put(number, attempt, standing, particulars);
+    }
+
+    fn put(&mut self, number: u32, attempt: u32, standing: Standing, particulars: Particulars) {
+        let row = usize::try_from(number).ok().and_then(|at| self.rows.get_mut(at));
+        if let Some(row) = row {
             let bytes = bytes(row.backup_size_bytes);
             self.counts.remove(row.standing, bytes);
             self.counts.add(standing, bytes);
@@ -311,149 +326,6 @@ impl Items {
             lifecycles: self.lifecycles.clone(),
             whole: self.whole.clone(),
             counts: self.counts,
-        }
-    }
-}
-
-/// An item in its ledger: what of it is needed is read from there.
-#[derive(Clone, Copy)]
-pub struct ItemRow<'a> {
-    items: &'a Items,
-    number: u32,
-    row: &'a Row,
-}
-
-impl std::fmt::Debug for ItemRow<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.item().fmt(f)
-    }
-}
-
-impl ItemRow<'_> {
-    /// Its place in plan order.
-    pub fn number(&self) -> u32 {
-        self.number
-    }
-
-    /// Where it stands.
-    pub fn standing(&self) -> Standing {
-        self.row.standing
-    }
-
-    /// When the point was made.
-    pub fn creation_date(&self) -> DateTime<Utc> {
-        self.row.creation_date
-    }
-
-    /// Its size, where AWS gives one.
-    pub fn backup_size_bytes(&self) -> Option<i64> {
-        self.row.backup_size_bytes
-    }
-
-    /// AWS's name of the resource's type.
-    pub fn resource_type(&self) -> Arc<str> {
-        self.items.types.value(self.row.resource_type).unwrap_or_default()
-    }
-
-    /// A number that the points of one resource have in common.
-    pub fn resource_number(&self) -> u32 {
-        self.row.resource
-    }
-
-    /// Its retention.
-    pub fn lifecycle(&self) -> Option<Lifecycle> {
-        let number = self.row.lifecycle.checked_sub(1)?;
-        self.items.lifecycles.value(number)
-    }
-
-    /// Its ARN.
-    pub fn recovery_point_arn(&self) -> RecoveryPointArn {
-        let text = self.items.arns.text(&self.items.texts, self.number);
-        RecoveryPointArn::from_aws(&text.unwrap_or_default())
-    }
-
-    /// Its resource.
-    pub fn resource_arn(&self) -> ResourceArn {
-        let text = self.items.resources.text(&self.items.texts, self.row.resource);
-        ResourceArn::from_aws(&text.unwrap_or_default())
-    }
-
-    /// Why it needs no copy, or can have none; empty if it is not so.
-    pub fn skip_reason(&self) -> Arc<str> {
-        match self.row.particulars {
-            Particulars::Reason(number) => self.items.reasons.value(number).unwrap_or_default(),
-            _ => Arc::default(),
-        }
-    }
-
-    /// Where it stands, with all particulars.
-    pub fn state(&self) -> ItemState {
-        let state = match self.row.particulars {
-            Particulars::None => None,
-            Particulars::Whole => self.items.whole.get(&self.number).cloned(),
-            Particulars::Copy(place) => self.copy(place),
-            Particulars::Reason(number) => self
-                .items
-                .reasons
-                .value(number)
-                .map(|reason| ItemState::Skipped { reason }),
-        };
-        state.unwrap_or(ItemState::Pending)
-    }
-
-    fn copy(&self, place: Place) -> Option<ItemState> {
-        let mut entry = self.items.texts.entry(place);
-        let seconds = i64::from_le_bytes(entry.bytes()?);
-        let nanoseconds = u32::from_le_bytes(entry.bytes()?);
-        let copy_job_id = CopyJobId::from_aws(&entry.text()?);
-        let copy = entry.text().filter(|copy| !copy.is_empty());
-        Some(ItemState::Completed {
-            copy_job_id,
-            destination_recovery_point_arn: copy.map(|copy| RecoveryPointArn::from_aws(&copy)),
-            at: DateTime::from_timestamp(seconds, nanoseconds)?,
-        })
-    }
-
-    /// All of it.
-    pub fn item(&self) -> Item {
-        Item {
-            recovery_point_arn: self.recovery_point_arn(),
-            resource_arn: self.resource_arn(),
-            resource_type: self.resource_type(),
-            creation_date: self.creation_date(),
-            backup_size_bytes: self.backup_size_bytes(),
-            lifecycle: self.lifecycle(),
-            attempt: self.row.attempt,
-            state: self.state(),
-        }
-    }
-}
-
-impl Counts {
-    fn slot(&mut self, standing: Standing) -> &mut usize {
-        match standing {
-            Standing::Pending => &mut self.pending,
-            Standing::Starting => &mut self.starting,
-            Standing::InFlight => &mut self.in_flight,
-            Standing::Completed => &mut self.completed,
-            Standing::Failed => &mut self.failed,
-            Standing::Skipped => &mut self.skipped,
-        }
-    }
-
-    fn add(&mut self, standing: Standing, bytes: u64) {
-        self.total += 1;
-        *self.slot(standing) += 1;
-        if standing == Standing::Completed {
-            self.bytes_completed += bytes;
-        }
-    }
-
-    fn remove(&mut self, standing: Standing, bytes: u64) {
-        self.total -= 1;
-        *self.slot(standing) -= 1;
-        if standing == Standing::Completed {
-            self.bytes_completed -= bytes;
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the files and the ledger's transitions. Knows nothing of AWS calls or of the screen.
 
 mod checksum;
+mod counts;
 pub mod directory;
 mod document;
 mod error;
@@ -20,9 +21,10 @@ mod store;
 mod texts;
 mod transitions;
 
+pub use counts::{Counts, Standing};
 pub use error::StateError;
 pub use format::{Endpoint, Item, ItemState, JournalRecord, RunHeader, VERSION};
-pub use items::{Counts, IllegalTransition, ItemRow, Items, Standing};
+pub use items::{IllegalTransition, ItemRow, Items};
 pub use journal::{JournalHandle, JournalLine, decode, encode};
 pub use lock::StateLock;
 pub use reading::{Loaded, load};

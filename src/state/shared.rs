@@ -1,5 +1,6 @@
 //! The few values that many items share, by number.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -8,6 +9,8 @@ use std::hash::Hash;
 pub(super) struct Shared<T> {
     values: Vec<T>,
     numbers: HashMap<T, u32>,
+    /// The place of the latest value, which is often the next one's too.
+    latest: usize,
 }
 
 impl<T> Default for Shared<T> {
@@ -15,21 +18,35 @@ impl<T> Default for Shared<T> {
         Self {
             values: Vec::new(),
             numbers: HashMap::new(),
+            latest: 0,
         }
     }
 }
 
 impl<T: Clone + Eq + Hash> Shared<T> {
-    /// The number of a value, which is kept if it is new.
-    pub(super) fn number(&mut self, value: &T) -> u32 {
-        if let Some(number) = self.numbers.get(value) {
-            return *number;
+    /// The number of a value, which is made and kept if it is new.
+    pub(super) fn number<Q>(&mut self, value: &Q, make: impl FnOnce() -> T) -> u32
+    where
+        Q: ?Sized + Eq + Hash,
+        T: Borrow<Q>,
+    {
+        let latest = self.values.get(self.latest);
+        if latest.is_none_or(|latest| latest.borrow() != value) {
+            self.latest = match self.numbers.get(value) {
+                Some(number) => usize::try_from(*number).unwrap_or(usize::MAX),
+                None => self.keep(make()),
+            };
         }
         // There are no more values than items, whose numbers are of the same size.
-        let number = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        u32::try_from(self.latest).unwrap_or(u32::MAX)
+    }
+
+    fn keep(&mut self, value: T) -> usize {
+        let place = self.values.len();
         self.values.push(value.clone());
-        self.numbers.insert(value.clone(), number);
-        number
+        self.numbers
+            .insert(value, u32::try_from(place).unwrap_or(u32::MAX));
+        place
     }
 
     /// The value of a number.

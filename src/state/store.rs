@@ -188,8 +188,8 @@ pub(super) mod tests {
     use crate::domain::{
         AccountId, BackupVaultName, CopyJobId, IdempotencyToken, RecoveryPointArn, ResourceArn,
     };
+    use crate::state::counts::Counts;
     use crate::state::format::{Endpoint, Item, ItemState, JournalRecord};
-    use crate::state::items::Counts;
     use crate::state::journal::{JournalLine, encode};
     use crate::state::reading::load;
 

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 /// Bytes of a block. Full blocks never change, so that a copy of the texts shares them.
 const BLOCK: usize = 1 << 20;
@@ -23,15 +24,31 @@ pub(super) struct Texts {
     open: Vec<u8>,
     beginnings: Vec<Arc<str>>,
     beginning_index: HashTable<u32>,
+    /// The beginnings of late.
+    latest: [u32; 4],
     hasher: RandomState,
 }
 
 impl Texts {
     /// Keeps an entry: some bytes, and texts. Answers nothing where its place has no number any more,
     /// which is after some thousand terabytes.
-    pub(super) fn add(&mut self, head: &[u8], texts: &[&str]) -> Option<Place> {
+    pub(super) fn add(&mut self, head: &[&[u8]], texts: &[&str]) -> Option<Place> {
         // Two numbers of five bytes at most stand before each text.
-        let most: usize = head.len() + texts.iter().map(|text| text.len() + 10).sum::<usize>();
+        let place = self.begin(
+            head,
+            texts.iter().map(|text| text.len()).sum::<usize>() + 10 * texts.len(),
+        )?;
+        for text in texts {
+            let (beginning, rest) = cut(text);
+            let beginning = self.beginning(beginning)?;
+            self.put(beginning, rest.as_bytes())?;
+        }
+        Some(place)
+    }
+
+    /// Makes room for an entry of so many bytes after its head.
+    fn begin(&mut self, head: &[&[u8]], length: usize) -> Option<Place> {
+        let most: usize = head.iter().map(|bytes| bytes.len()).sum::<usize>() + length;
         if !self.open.is_empty() && self.open.len() + most > BLOCK {
             self.close_block();
         }
@@ -42,23 +59,25 @@ impl Texts {
             block: u32::try_from(self.full.len()).ok()?,
             start: u32::try_from(self.open.len()).ok()?,
         };
-        self.open.extend_from_slice(head);
-        for text in texts {
-            let (beginning, rest) = cut(text);
-            let beginning = self.beginning(beginning)?;
-            put_number(beginning, &mut self.open);
-            put_number(u32::try_from(rest.len()).ok()?, &mut self.open);
-            self.open.extend_from_slice(rest.as_bytes());
+        for bytes in head {
+            self.open.extend_from_slice(bytes);
         }
         Some(place)
     }
 
+    fn put(&mut self, beginning: u32, rest: &[u8]) -> Option<()> {
+        put_number(beginning, &mut self.open);
+        put_number(u32::try_from(rest.len()).ok()?, &mut self.open);
+        self.open.extend_from_slice(rest);
+        Some(())
+    }
+
     /// The entry that was kept there.
-    pub(super) fn entry(&self, place: Place) -> Entry<'_> {
+    pub(super) fn entry(&self, place: Place) -> Reading<'_> {
         let full = usize::try_from(place.block).ok().and_then(|at| self.full.get(at));
         let block = full.map_or(&self.open, |block| &**block);
         let start = usize::try_from(place.start).unwrap_or(usize::MAX);
-        Entry {
+        Reading {
             texts: self,
             rest: block.get(start..).unwrap_or_default(),
         }
@@ -73,33 +92,58 @@ impl Texts {
         }
     }
 
+    /// The number of a beginning, which is kept if it is new.
     fn beginning(&mut self, text: &str) -> Option<u32> {
-        let hash = self.hasher.hash_one(text);
-        let at = |number: u32| usize::try_from(number).ok();
-        let known = self.beginning_index.find(hash, |number| {
-            at(*number).and_then(|at| self.beginnings.get(at)).map(|t| &**t) == Some(text)
-        });
-        if let Some(number) = known {
+        // Those of a point, its resource, its job and its copy take turns.
+        let is_latest = |number: &&u32| self.beginning_of(**number) == Some(text);
+        if let Some(number) = self.latest.iter().find(is_latest) {
             return Some(*number);
         }
+        let number = match self.known_beginning(text) {
+            Some(number) => number,
+            None => self.keep_beginning(text)?,
+        };
+        self.latest.rotate_right(1);
+        if let Some(latest) = self.latest.first_mut() {
+            *latest = number;
+        }
+        Some(number)
+    }
+
+    fn beginning_of(&self, number: u32) -> Option<&str> {
+        let beginning = self.beginnings.get(usize::try_from(number).ok()?)?;
+        Some(beginning)
+    }
+
+    fn known_beginning(&self, text: &str) -> Option<u32> {
+        let same = |number: &u32| self.beginning_of(*number) == Some(text);
+        self.beginning_index
+            .find(self.hasher.hash_one(text), same)
+            .copied()
+    }
+
+    fn keep_beginning(&mut self, text: &str) -> Option<u32> {
         let number = u32::try_from(self.beginnings.len()).ok()?;
         self.beginnings.push(text.into());
-        self.beginning_index.insert_unique(hash, number, |number| {
-            let text = at(*number).and_then(|at| self.beginnings.get(at));
-            self.hasher.hash_one(text.map_or("", |t| &**t))
-        });
+        let (beginnings, hasher) = (&self.beginnings, &self.hasher);
+        let hash_of = |number: &u32| {
+            let text = usize::try_from(*number).ok().and_then(|at| beginnings.get(at));
+            hasher.hash_one(text.map_or("", |text| &**text))
+        };
+        self.beginning_index
+            .insert_unique(hasher.hash_one(text), number, hash_of);
         Some(number)
     }
 }
 
 /// Reads an entry, in the order in which it was made.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry<'a> {
+pub(super) struct Reading<'a> {
     texts: &'a Texts,
     rest: &'a [u8],
 }
 
-impl<'a> Entry<'a> {
+impl<'a> Reading<'a> {
     /// The next bytes.
     pub(super) fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (bytes, rest) = self.rest.split_first_chunk::<N>()?;
@@ -107,21 +151,20 @@ impl<'a> Entry<'a> {
         Some(*bytes)
     }
 
-    /// The next text, in its two parts.
-    pub(super) fn parts(&mut self) -> Option<(&'a str, &'a str)> {
-        let beginning = usize::try_from(take_number(&mut self.rest)?).ok()?;
+    /// The next text: the number of its beginning, and the rest.
+    fn parts(&mut self) -> Option<(u32, &'a [u8])> {
+        let beginning = take_number(&mut self.rest)?;
         let length = usize::try_from(take_number(&mut self.rest)?).ok()?;
         let (text, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
-        Some((
-            self.texts.beginnings.get(beginning)?,
-            std::str::from_utf8(text).ok()?,
-        ))
+        Some((beginning, text))
     }
 
     /// The next text.
     pub(super) fn text(&mut self) -> Option<String> {
-        self.parts().map(|(beginning, rest)| [beginning, rest].concat())
+        let (beginning, rest) = self.parts()?;
+        let rest = std::str::from_utf8(rest).ok()?;
+        Some([self.texts.beginning_of(beginning)?, rest].concat())
     }
 }
 
@@ -153,7 +196,7 @@ fn take_number(bytes: &mut &[u8]) -> Option<u32> {
 
 /// What a text begins with, up to its last separator: of an ARN that is all but the resource's own id.
 fn cut(text: &str) -> (&str, &str) {
-    let end = text.rfind([':', '/']).map_or(0, |at| at + 1);
+    let end = memchr::memrchr2(b':', b'/', text.as_bytes()).map_or(0, |at| at + 1);
     text.split_at_checked(end).unwrap_or(("", text))
 }
 
@@ -173,25 +216,30 @@ impl Names {
 
     /// The number of a text.
     pub(super) fn find(&self, texts: &Texts, text: &str) -> Option<u32> {
-        let wanted = cut(text);
-        let same = |number: &u32| {
-            let found = place(&self.places, *number).and_then(|place| texts.entry(place).parts());
-            found == Some(wanted)
-        };
+        let (beginning, rest) = cut(text);
+        let wanted = (texts.known_beginning(beginning)?, rest.as_bytes());
+        let same = |number: &u32| parts(texts, &self.places, *number) == Some(wanted);
         self.index.find(self.hasher.hash_one(wanted), same).copied()
     }
 
-    /// Adds a text that is not there yet; answers its number.
-    pub(super) fn add(&mut self, texts: &mut Texts, text: &str) -> Option<u32> {
-        let number = u32::try_from(self.places.len()).ok()?;
-        self.places.push(texts.add(&[], &[text])?);
-        let hash_of = |number: &u32| {
-            let parts = place(&self.places, *number).and_then(|place| texts.entry(place).parts());
-            self.hasher.hash_one(parts.unwrap_or_default())
-        };
-        self.index
-            .insert_unique(self.hasher.hash_one(cut(text)), number, hash_of);
-        Some(number)
+    /// The number of a text, which is kept if it is new.
+    pub(super) fn number(&mut self, texts: &mut Texts, text: &str) -> Option<(u32, Found)> {
+        let (beginning, rest) = cut(text);
+        let (beginning, rest) = (texts.beginning(beginning)?, rest.as_bytes());
+        let wanted = (beginning, rest);
+        let (places, hasher) = (&mut self.places, &self.hasher);
+        let same = |number: &u32| parts(texts, places, *number) == Some(wanted);
+        let hash_of = |number: &u32| hasher.hash_one(parts(texts, places, *number).unwrap_or_default());
+        match self.index.entry(hasher.hash_one(wanted), same, hash_of) {
+            Entry::Occupied(known) => Some((*known.get(), Found::Known)),
+            Entry::Vacant(free) => {
+                let number = u32::try_from(places.len()).ok()?;
+                free.insert(number);
+                places.push(texts.begin(&[], rest.len() + 10)?);
+                texts.put(beginning, rest)?;
+                Some((number, Found::New))
+            }
+        }
     }
 
     /// The same texts without the means to find them: for a copy that is only written down.
@@ -201,6 +249,17 @@ impl Names {
             ..Self::default()
         }
     }
+}
+
+/// Whether a text was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    Known,
+    New,
+}
+
+fn parts<'a>(texts: &'a Texts, places: &[Place], number: u32) -> Option<(u32, &'a [u8])> {
+    texts.entry(place(places, number)?).parts()
 }
 
 fn place(places: &[Place], number: u32) -> Option<Place> {
@@ -229,8 +288,8 @@ mod tests {
             (&copy, first, "snap-1"),
         ] {
             assert_eq!(
-                texts.entry(place).parts(),
-                Some(("arn:aws:ec2:r::snapshot/", text))
+                texts.entry(place).text(),
+                Some(format!("arn:aws:ec2:r::snapshot/{text}"))
             );
         }
         assert!(Arc::ptr_eq(&copy.full[0], &texts.full[0]));
@@ -244,7 +303,7 @@ mod tests {
         let entries: [&[&str]; 4] = [&["", "b/c"], &[&long, "d"], &[], &["\u{e9}"]];
         let places: Vec<Place> = entries
             .iter()
-            .map(|texts_of| texts.add(&[7, 9], texts_of).unwrap())
+            .map(|texts_of| texts.add(&[&[7], &[9]], texts_of).unwrap())
             .collect();
         for (place, wanted) in places.into_iter().zip(entries) {
             let mut entry = texts.entry(place);
@@ -281,7 +340,8 @@ mod tests {
                 let known = added.iter().position(|w| w == word).map(|at| u32::try_from(at).unwrap());
                 prop_assert_eq!(names.find(&texts, word), known);
                 if known.is_none() {
-                    let number = names.add(&mut texts, word).unwrap();
+                    let (number, found) = names.number(&mut texts, word).unwrap();
+                    prop_assert_eq!(found, Found::New);
                     prop_assert_eq!(usize::try_from(number).unwrap(), added.len());
                     added.push(word.clone());
                 }
@@ -289,6 +349,7 @@ mod tests {
             for (number, word) in (0u32..).zip(&added) {
                 prop_assert_eq!(names.text(&texts, number), Some(word.clone()));
                 prop_assert_eq!(names.find(&texts, word), Some(number));
+                prop_assert_eq!(names.number(&mut texts, word), Some((number, Found::Known)));
             }
             prop_assert_eq!(names.places.len(), added.len());
         }
