@@ -116,10 +116,9 @@ impl<'a> Cursor<'a> {
         let end = memchr::memchr2(b'"', b'\\', inner)?;
         let (text, rest) = inner.split_at_checked(end)?;
         self.0 = rest.strip_prefix(b"\"")?;
-        // Control characters stand in JSON only as escapes. All bytes are looked at, which is faster than
-        // to stop at the first.
-        let has_control = text.iter().fold(false, |found, byte| found | (*byte < b' '));
-        std::str::from_utf8(text).ok().filter(|_| !has_control)
+        // Control characters stand in JSON only as escapes.
+        let least = text.iter().copied().min().unwrap_or(b' ');
+        std::str::from_utf8(text).ok().filter(|_| least >= b' ')
     }
 
     fn date(&mut self) -> Option<DateTime<Utc>> {
