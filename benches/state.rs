@@ -131,7 +131,7 @@ fn costs(directory: &Path) {
         drop(items);
         let (began, on_cpu) = (Instant::now(), cpu());
         let loaded = load(&path).unwrap();
-        let (wall, on_cpu) = (began.elapsed(), cpu() - on_cpu);
+        let (wall, on_cpu) = (began.elapsed(), cpu().saturating_sub(on_cpu));
         assert_eq!(loaded.items.counts().completed, usize::try_from(size).unwrap());
         println!(
             "{size:>9} items: {memory} B of memory and {document} B of the document an item; loaded in {wall:.2?}, \

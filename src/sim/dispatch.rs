@@ -36,11 +36,16 @@ struct Reply {
 
 /// Does what a request asks for, and says how the answer is to be sent.
 pub(super) fn dispatch(world: &mut World, request: &Request) -> (Response<Bytes>, Delivery) {
-    if request.method == "GET" && request.path.first().is_some_and(|p| p == "_ledger") {
+    let own = match (request.method.as_str(), request.path.first().map(String::as_str)) {
+        ("GET", Some("_ledger")) => Some(world.ledger()),
+        ("GET", Some("_counts")) => Some(world.counts()),
+        _ => None,
+    };
+    if let Some(ledger) = own {
         let reply = Reply {
             status: 200,
             kind: "application/json",
-            body: world.ledger().to_string(),
+            body: ledger.to_string(),
             error: None,
         };
         return (reply.response(world, "-"), Delivery::Whole);
