@@ -204,8 +204,25 @@ fn cut(text: &str) -> (&str, &str) {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     places: Vec<Place>,
-    index: HashTable<u32>,
+    /// Each number beside the hash of its text: without it a table that grows would have to look at every
+    /// text again, wherever in memory it is.
+    index: HashTable<(u32, Hash)>,
     hasher: RandomState,
+}
+
+/// The half of a hash that is kept. Tables go by both ends of a hash, so that it is spread again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hash(u32);
+
+impl Hash {
+    fn of(hasher: &RandomState, text: (u32, &[u8])) -> Self {
+        let [a, b, c, d, ..] = hasher.hash_one(text).to_ne_bytes();
+        Self(u32::from_ne_bytes([a, b, c, d]))
+    }
+
+    fn spread(self) -> u64 {
+        u64::from(self.0).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
 }
 
 impl Names {
@@ -218,8 +235,10 @@ impl Names {
     pub(super) fn find(&self, texts: &Texts, text: &str) -> Option<u32> {
         let (beginning, rest) = cut(text);
         let wanted = (texts.known_beginning(beginning)?, rest.as_bytes());
-        let same = |number: &u32| parts(texts, &self.places, *number) == Some(wanted);
-        self.index.find(self.hasher.hash_one(wanted), same).copied()
+        let hash = Hash::of(&self.hasher, wanted);
+        let same =
+            |(number, of): &(u32, Hash)| *of == hash && parts(texts, &self.places, *number) == Some(wanted);
+        self.index.find(hash.spread(), same).map(|(number, _)| *number)
     }
 
     /// The number of a text, which is kept if it is new.
@@ -227,14 +246,13 @@ impl Names {
         let (beginning, rest) = cut(text);
         let (beginning, rest) = (texts.beginning(beginning)?, rest.as_bytes());
         let wanted = (beginning, rest);
-        let (places, hasher) = (&mut self.places, &self.hasher);
-        let same = |number: &u32| parts(texts, places, *number) == Some(wanted);
-        let hash_of = |number: &u32| hasher.hash_one(parts(texts, places, *number).unwrap_or_default());
-        match self.index.entry(hasher.hash_one(wanted), same, hash_of) {
-            Entry::Occupied(known) => Some((*known.get(), Found::Known)),
+        let (places, hash) = (&mut self.places, Hash::of(&self.hasher, wanted));
+        let same = |(number, of): &(u32, Hash)| *of == hash && parts(texts, places, *number) == Some(wanted);
+        match self.index.entry(hash.spread(), same, |(_, hash)| hash.spread()) {
+            Entry::Occupied(known) => Some((known.get().0, Found::Known)),
             Entry::Vacant(free) => {
                 let number = u32::try_from(places.len()).ok()?;
-                free.insert(number);
+                free.insert((number, hash));
                 places.push(texts.begin(&[], rest.len() + 10)?);
                 texts.put(beginning, rest)?;
                 Some((number, Found::New))
