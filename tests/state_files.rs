@@ -13,7 +13,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use common::processes::ended;
@@ -66,6 +66,19 @@ fn states_of_every_version_load_for_ever() {
         assert!(!loaded.finished);
         assert_eq!(loaded.header.source_account.as_str(), "123456789012");
     }
+}
+
+#[test]
+fn records_are_called_in_messages_what_they_are_called_in_the_journal() {
+    let text = std::fs::read_to_string(journal_path(&golden("every-event.json"))).unwrap();
+    let decoded = state::decode(text.as_bytes()).unwrap();
+    let mut names = BTreeSet::new();
+    for (line, text) in decoded.lines.iter().zip(text.lines()) {
+        let name = line.record.name();
+        assert!(text.contains(&format!("\"event\":\"{name}\"")), "{text}");
+        names.insert(name);
+    }
+    assert!(names.len() >= 8, "{names:?}");
 }
 
 #[test]

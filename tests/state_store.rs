@@ -229,8 +229,8 @@ fn no_journal_is_put_in_the_place_of_one_that_is_still_to_be_folded() {
 fn a_line_that_the_document_has_already_is_passed_over() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("s.json");
-    // The attempt that line 1 begins cannot be begun again.
-    let all = cut_off(&path, 1);
+    // What line 3 ends cannot be ended again.
+    let all = cut_off(&path, 3);
     let old = std::fs::read(journal_path(&path)).unwrap();
     let loaded = load(&path).unwrap();
     drop(Store::resume(&path, Store::lock(&path).unwrap(), loaded).unwrap());

@@ -191,3 +191,31 @@ impl StateError {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_says_what_to_do_next() {
+        let path = || PathBuf::from("s.json");
+        for (error, words) in [
+            (StateError::Checksum { path: path() }, "--reset"),
+            (StateError::Unfinished { path: path() }, "go on with --resume"),
+            (StateError::JournalClosed { path: path() }, "free space"),
+            (StateError::NotAFile { path: path() }, "name the real file"),
+            (StateError::NoHome, "set HOME"),
+        ] {
+            let hint = error.hint().unwrap();
+            assert!(hint.contains(words), "{error}: {hint}");
+        }
+    }
+
+    #[test]
+    fn all_who_waited_for_a_write_are_told_why_it_failed() {
+        let full = || StateError::io("write", Path::new("j"), io::ErrorKind::StorageFull.into());
+        assert_eq!(full().again(Path::new("j")).to_string(), full().to_string());
+        let closed = StateError::NoHome.again(Path::new("j"));
+        assert_eq!(closed.to_string(), "the journal j can no longer be written");
+    }
+}

@@ -178,3 +178,46 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), StateError> {
     crash::point("directory synced");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_alone_is_in_the_current_directory() {
+        for (path, directory) in [("s.json", "."), ("d/s.json", "d"), ("/s.json", "/")] {
+            assert_eq!(directory_of(Path::new(path)), Path::new(directory), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_opened_is_a_file_itself() {
+        let home = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|name| home.path().join(name));
+        fs::write(&file, "x").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for path in [&link, home.path()] {
+            let error = open(path, Open::Read).unwrap_err();
+            assert!(matches!(error, StateError::NotAFile { .. }), "{error}");
+        }
+        assert!(matches!(
+            open(&link, Open::Keep).unwrap_err(),
+            StateError::NotAFile { .. }
+        ));
+        open(&file, Open::Read).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_told_with_what_was_tried() {
+        let home = tempfile::tempdir().unwrap();
+        let none = home.path().join("none/s.json");
+        for (how, action) in [
+            (Open::Read, "read"),
+            (Open::New, "create"),
+            (Open::Keep, "create"),
+        ] {
+            let error = open(&none, how).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("cannot {action} ")), "{error}");
+        }
+    }
+}

@@ -333,12 +333,26 @@ mod tests {
         let lock = StateLock::acquire(&about_to_begin).unwrap();
         fs::write(files::beside(&about_to_begin, ".new"), "{").unwrap();
         run(&begun);
+        // Locks of others, whose state is no file of this vault's.
+        let foreign = directory.path().join("notes.lock");
+        fs::write(&foreign, "").unwrap();
         clear_unborn(directory.path(), &account, &vault);
         assert!(!is_there(&files::beside(&dead, ".lock")) && !is_there(&files::beside(&dead, ".new")));
         assert!(is_there(&files::beside(&about_to_begin, ".lock")));
         assert!(is_there(&files::beside(&about_to_begin, ".new")));
-        assert!(begun.exists());
+        assert!(begun.exists() && foreign.exists());
         drop(lock);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_has_no_states_and_one_that_cannot_be_read_is_an_error() {
+        let home = tempfile::tempdir().unwrap();
+        let (account, vault, destination) = ids();
+        assert!(found(&home.path().join("none")).is_none());
+        let file = home.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = newest(&file, &account, &vault, &destination).unwrap_err();
+        assert!(error.to_string().starts_with("cannot read "), "{error}");
     }
 
     #[test]

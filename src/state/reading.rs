@@ -215,3 +215,44 @@ fn replay(path: &Path, loaded: &mut Loaded) -> Result<(), StateError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::state::items::Items;
+    use crate::state::store::Store;
+    use crate::state::store::tests::{header, run};
+
+    #[test]
+    fn a_run_is_finished_if_its_document_says_so_and_no_line_came_after() {
+        let home = tempfile::tempdir().unwrap();
+        let [begun, ended] = ["begun.json", "ended.json"].map(|name| home.path().join(name));
+        run(&begun);
+        assert!(!heading(&begun).unwrap().1);
+        let lines = fs::read(journal_path(&begun)).unwrap();
+        fs::remove_file(journal_path(&begun)).unwrap();
+        assert!(!heading(&begun).unwrap().1);
+
+        let none = Items::new([]);
+        let lock = Store::lock(&ended).unwrap();
+        let store = Store::create(&ended, lock, header(), &none).unwrap();
+        store.finish(&none).unwrap();
+        assert!(heading(&ended).unwrap().1);
+        fs::write(journal_path(&ended), lines).unwrap();
+        assert!(!heading(&ended).unwrap().1);
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_opened_is_not_taken_for_an_empty_one() {
+        let home = tempfile::tempdir().unwrap();
+        let short = home.path().join("s.json");
+        run(&short);
+        // The longest name that there is: its journal's is too long.
+        let long = home.path().join("x".repeat(255));
+        fs::copy(&short, &long).unwrap();
+        let error = load(&long).unwrap_err();
+        assert!(error.to_string().starts_with("cannot read "), "{error}");
+    }
+}

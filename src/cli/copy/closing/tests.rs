@@ -205,8 +205,8 @@ fn the_summary_says_what_was_done_what_is_left_and_why() {
 }
 
 #[test]
-fn only_a_run_with_work_left_names_the_command_that_goes_on() {
-    let of = |pending, in_progress, unsaved| {
+fn the_command_that_goes_on_is_named_where_there_is_something_to_go_on_with() {
+    let command = |pending, in_progress, failed, stop, unsaved: bool| {
         let closing = Closing {
             run_id: String::new(),
             began: DateTime::UNIX_EPOCH,
@@ -215,17 +215,35 @@ fn only_a_run_with_work_left_names_the_command_that_goes_on() {
             plan: PlanTally::default(),
             vaults: Vec::new(),
         };
-        let lost = || crate::state::StateError::JournalClosed { path: "j".into() };
         let run = RunEnd {
-            state_error: Some(()).filter(|()| unsaved).map(|()| lost()),
+            stop,
+            state_error: unsaved.then(|| crate::state::StateError::JournalClosed { path: "j".into() }),
             ..end(RunStats {
+                failed,
                 in_progress,
                 pending,
                 ..RunStats::default()
             })
         };
-        summary(closing, &run, 0).resume_command.is_some()
+        summary(closing, &run, 0).resume_command
     };
-    assert!(!of(0, 0, false));
-    assert!(of(1, 0, false) && of(0, 1, false) && of(0, 0, true));
+    assert_eq!(command(0, 0, 0, None, false), None);
+    let systemic = Some(StopReason::Systemic);
+    // What failed is tried again only where nothing else is left, or where all failed of one cause.
+    for (command, failed_too) in [
+        (command(1, 0, 0, None, false), false),
+        (command(0, 1, 0, None, false), false),
+        (command(0, 0, 0, None, true), false),
+        (command(1, 0, 1, Some(StopReason::RuntimeLimit), false), false),
+        (command(0, 0, 1, None, false), true),
+        (command(1, 0, 1, systemic, false), true),
+    ] {
+        let command = command.unwrap();
+        assert_eq!(
+            command.ends_with(" --resume --retry-failed"),
+            failed_too,
+            "{command}"
+        );
+        assert_eq!(command.ends_with(" --resume"), !failed_too, "{command}");
+    }
 }
