@@ -147,6 +147,60 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
+fn a_job_that_is_under_way_is_one_for_its_own_vault_only() {
+    let rig = Rig::new("--vault v1=5 --types EFS --job-seconds 600");
+    let plan = |more: &str| {
+        copy(&format!(
+            "--vault v1 --state-file p.json --dry-run --output json {more}"
+        ))
+    };
+    let done = rig.run(&format!(
+        "timeout -s INT 3 {}; {} > same.json && {} > other.json",
+        copy("--vault v1"),
+        plan(""),
+        plan("--dest-vault v2")
+    ));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let started = done.calls("StartCopyJob");
+    assert!(started > 0, "{}", done.stderr);
+    for (file, under_way) in [("same.json", started), ("other.json", 0)] {
+        let vault = &json(&rig.path(file))["vaults"][0];
+        assert_eq!(vault["under_way"], under_way, "{file}: {vault}");
+        assert_eq!(vault["to_copy"], 5 - under_way, "{file}: {vault}");
+    }
+}
+
+#[test]
+fn a_destination_that_may_not_be_read_is_told_and_one_that_cannot_be_read_is_not_taken_for_empty() {
+    let (jobs, points) = (
+        "cannot look for copy jobs that are under way already",
+        "cannot read the destination vault",
+    );
+    for (faults, code, told) in [
+        ("--deny ListCopyJobs", 0, Some(jobs)),
+        ("--fault ValidationException:ListCopyJobs=1", 1, None),
+        // The source cannot be listed then either.
+        ("--deny ListRecoveryPointsByBackupVault", 1, Some(points)),
+        (
+            "--fault ValidationException:ListRecoveryPointsByBackupVault=1",
+            1,
+            None,
+        ),
+    ] {
+        let done = Rig::new(&format!("--vault v1=3 {faults}")).run(&copy("--vault v1 --dry-run"));
+        assert_eq!(done.code, code, "{faults}: {}", done.stderr);
+        for words in [jobs, points] {
+            assert_eq!(
+                done.stderr.contains(words),
+                told == Some(words),
+                "{faults}: {}",
+                done.stderr
+            );
+        }
+    }
+}
+
+#[test]
 fn only_what_the_filters_select_is_copied() {
     let rig = Rig::new("--vault v1=10 --resources 5 --types DynamoDB --job-seconds 0.05");
     rig.write(

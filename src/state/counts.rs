@@ -86,11 +86,9 @@ impl Counts {
         }
     }
 
-    pub(super) fn remove(&mut self, standing: Standing, bytes: u64) {
+    /// No bytes are taken back: nothing follows `completed`.
+    pub(super) fn remove(&mut self, standing: Standing) {
         self.total -= 1;
         *self.slot(standing) -= 1;
-        if standing == Standing::Completed {
-            self.bytes_completed -= bytes;
-        }
     }
 }

@@ -300,7 +300,7 @@ impl Items {
         let row = usize::try_from(number).ok().and_then(|at| self.rows.get_mut(at));
         if let Some(row) = row {
             let bytes = bytes(row.backup_size_bytes);
-            self.counts.remove(row.standing, bytes);
+            self.counts.remove(row.standing);
             self.counts.add(standing, bytes);
             *row = Row {
                 attempt,

@@ -278,6 +278,15 @@ pub(super) mod tests {
         items.counts()
     }
 
+    #[test]
+    fn an_abandoned_state_stays_locked_as_long_as_its_process_lives() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s.json");
+        begin(&path).abandon();
+        let again = Store::lock(&path);
+        assert!(matches!(again, Err(StateError::Locked { .. })), "{again:?}");
+    }
+
     fn journal_of(records: Vec<JournalRecord>) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (sequence, record) in (1..).zip(records) {

@@ -93,6 +93,29 @@ fn an_attempt_that_is_over_is_never_used_again() {
 }
 
 #[test]
+fn an_attempt_that_is_sent_again_is_as_old_as_before() {
+    let second = |n| DateTime::from_timestamp(n, 0);
+    let intended = |n| {
+        let mut intended = record(0, 0, 1);
+        if let JournalRecord::StartIntended { at, .. } = &mut intended {
+            *at = second(n);
+        }
+        intended
+    };
+    // Sent again while it is in doubt, and after its job, begun at second 0, was lost.
+    for (between, first) in [(None, second(5)), (Some(record(1, 0, 1)), second(0))] {
+        let mut items = ledger(1);
+        for record in [Some(intended(5)), between, Some(intended(9))].iter().flatten() {
+            items.apply(record).unwrap();
+        }
+        match items.get(&arn(0)).unwrap().state {
+            ItemState::Starting { since, sent, .. } => assert_eq!((since, sent), (first, second(9))),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn an_attempt_that_aws_did_not_take_is_made_again() {
     let not_taken = JournalRecord::NotTaken {
         recovery_point_arn: arn(0),
