@@ -223,6 +223,7 @@ mod tests {
     use super::*;
     use crate::state::items::Items;
     use crate::state::store::Store;
+    use crate::state::store::journal_path;
     use crate::state::store::tests::{header, run};
 
     #[test]
