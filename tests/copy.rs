@@ -176,18 +176,26 @@ fn a_destination_that_may_not_be_read_is_told_and_one_that_cannot_be_read_is_not
         "cannot look for copy jobs that are under way already",
         "cannot read the destination vault",
     );
+    let begun = Rig::new("--vault v1=3 --job-seconds 600");
+    let left = begun.run(&format!(
+        "timeout -s INT 1 {}",
+        copy("--vault v1 --state-file s.json")
+    ));
+    assert!(begun.path("s.json").exists(), "{}", left.stderr);
     for (faults, code, told) in [
         ("--deny ListCopyJobs", 0, Some(jobs)),
         ("--fault ValidationException:ListCopyJobs=1", 1, None),
-        // The source cannot be listed then either.
-        ("--deny ListRecoveryPointsByBackupVault", 1, Some(points)),
+        // A run that is gone on with does not list the source, which is denied here as well.
+        ("--deny ListRecoveryPointsByBackupVault", 0, Some(points)),
         (
             "--fault ValidationException:ListRecoveryPointsByBackupVault=1",
             1,
             None,
         ),
     ] {
-        let done = Rig::new(&format!("--vault v1=3 {faults}")).run(&copy("--vault v1 --dry-run"));
+        let rig = Rig::new(&format!("--vault v1=3 {faults}"));
+        std::fs::copy(begun.path("s.json"), rig.path("s.json")).unwrap();
+        let done = rig.run(&copy("--vault v1 --state-file s.json --resume --dry-run"));
         assert_eq!(done.code, code, "{faults}: {}", done.stderr);
         for words in [jobs, points] {
             assert_eq!(
