@@ -190,6 +190,7 @@ impl<'a> Engine<'a> {
                 self.doubt_restored(id, since, sent, now);
             }
         }
+        self.scheduler.all_are_added();
     }
 
     /// Looks into doubts that are due and, if wanted, starts what can be started, with so many calls

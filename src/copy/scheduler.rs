@@ -38,24 +38,44 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     /// Number of its resource.
-    resource: usize,
+    resource: u32,
     /// The one behind it, if it waits.
-    next: Option<ItemId>,
+    next: Link,
 }
 
 #[derive(Debug, Default)]
 struct Resource {
-    type_index: usize,
-    /// The first that waits, and the last.
-    waiting: Option<(ItemId, ItemId)>,
-    in_flight: usize,
+    type_index: u16,
     in_ring: bool,
+    in_flight: u32,
+    /// The first that waits, and the last.
+    first: Link,
+    last: Link,
+}
+
+/// An item or none, in the room of an item: no vault has a place of that number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Link(ItemId);
+
+impl Default for Link {
+    fn default() -> Self {
+        Self(ItemId {
+            vault: u16::MAX,
+            index: u32::MAX,
+        })
+    }
+}
+
+impl Link {
+    fn item(self) -> Option<ItemId> {
+        (self != Self::default()).then_some(self.0)
+    }
 }
 
 #[derive(Debug)]
 struct TypeQueue {
     name: Arc<str>,
-    ring: VecDeque<usize>,
+    ring: VecDeque<u32>,
     in_flight: usize,
     cap: usize,
 }
@@ -66,7 +86,7 @@ pub struct Scheduler {
     limits: Limits,
     resources: Vec<Resource>,
     /// By the hash of the ARN. If two had the same, they would only wait for each other.
-    resource_index: HashMap<u64, usize>,
+    resource_index: HashMap<u64, u32>,
     hasher: RandomState,
     types: Vec<TypeQueue>,
     next_type: usize,
@@ -146,8 +166,7 @@ impl Scheduler {
                 continue;
             };
             self.next_type = (type_index + 1) % self.types.len();
-            let resource = self.resources.get_mut(resource_index)?;
-            resource.in_ring = false;
+            self.resource(resource_index)?.in_ring = false;
             let id = self.pop_waiting(resource_index)?;
             self.pending -= 1;
             if let Some(full) = &mut self.full {
@@ -208,18 +227,20 @@ impl Scheduler {
         }
     }
 
-    fn register(&mut self, id: ItemId, resource_arn: &str, resource_type: &str) -> usize {
+    fn register(&mut self, id: ItemId, resource_arn: &str, resource_type: &str) -> u32 {
         let hash = self.hasher.hash_one(resource_arn);
         let index = if let Some(index) = self.resource_index.get(&hash) {
             *index
         } else {
+            // There are no more resources than items, whose numbers are of the same size.
+            let index = u32::try_from(self.resources.len()).unwrap_or(u32::MAX);
             let type_index = self.type_index(resource_type);
             self.resources.push(Resource {
                 type_index,
                 ..Resource::default()
             });
-            self.resource_index.insert(hash, self.resources.len() - 1);
-            self.resources.len() - 1
+            self.resource_index.insert(hash, index);
+            index
         };
         let (vault, place) = places(id);
         if self.slots.len() <= vault {
@@ -236,95 +257,122 @@ impl Scheduler {
         index
     }
 
+    /// No item is added any more: what was needed for that goes.
+    pub fn all_are_added(&mut self) {
+        self.resource_index = HashMap::new();
+        self.resources.shrink_to_fit();
+    }
+
     fn slot(&mut self, id: ItemId) -> Option<&mut Slot> {
         let (vault, place) = places(id);
         self.slots.get_mut(vault)?.get_mut(place)
     }
 
-    fn push_waiting(&mut self, id: ItemId, resource_index: usize) {
-        let Some(resource) = self.resources.get_mut(resource_index) else {
+    fn resource(&mut self, index: u32) -> Option<&mut Resource> {
+        self.resources.get_mut(usize::try_from(index).ok()?)
+    }
+
+    fn type_of(&mut self, resource: u32) -> Option<&mut TypeQueue> {
+        let type_index = self.resource(resource)?.type_index;
+        self.types.get_mut(usize::from(type_index))
+    }
+
+    fn push_waiting(&mut self, id: ItemId, resource: u32) {
+        let Some(resource) = self.resource(resource) else {
             return;
         };
-        let last = resource.waiting.map(|(_, last)| last);
-        resource.waiting = Some((resource.waiting.map_or(id, |(first, _)| first), id));
+        let last = resource.last.item();
+        resource.last = Link(id);
+        if last.is_none() {
+            resource.first = Link(id);
+        }
         if let Some(slot) = last.and_then(|last| self.slot(last)) {
-            slot.next = Some(id);
+            slot.next = Link(id);
         }
     }
 
-    fn push_waiting_in_front(&mut self, id: ItemId, resource_index: usize) {
-        let Some(resource) = self.resources.get_mut(resource_index) else {
+    fn push_waiting_in_front(&mut self, id: ItemId, resource: u32) {
+        let Some(resource) = self.resource(resource) else {
             return;
         };
-        let first = resource.waiting.map(|(first, _)| first);
-        resource.waiting = Some((id, resource.waiting.map_or(id, |(_, last)| last)));
+        let first = std::mem::replace(&mut resource.first, Link(id));
+        if first.item().is_none() {
+            resource.last = Link(id);
+        }
         if let Some(slot) = self.slot(id) {
             slot.next = first;
         }
     }
 
-    fn pop_waiting(&mut self, resource_index: usize) -> Option<ItemId> {
-        let (first, last) = self.resources.get(resource_index)?.waiting?;
-        let next = self.slot(first)?.next.take();
-        self.resources.get_mut(resource_index)?.waiting = next.map(|next| (next, last));
+    fn pop_waiting(&mut self, resource: u32) -> Option<ItemId> {
+        let first = self.resource(resource)?.first.item()?;
+        let next = std::mem::take(&mut self.slot(first)?.next);
+        let resource = self.resource(resource)?;
+        resource.first = next;
+        if next.item().is_none() {
+            resource.last = next;
+        }
         Some(first)
     }
 
-    fn type_index(&mut self, name: &str) -> usize {
-        if let Some(index) = self.types.iter().position(|t| &*t.name == name) {
-            return index;
-        }
-        let cap = self.limits.per_type.get(name).copied().unwrap_or(usize::MAX);
-        self.types.push(TypeQueue {
-            name: name.into(),
-            ring: VecDeque::new(),
-            in_flight: 0,
-            cap,
+    fn type_index(&mut self, name: &str) -> u16 {
+        let known = self.types.iter().position(|t| &*t.name == name);
+        let index = known.unwrap_or_else(|| {
+            let cap = self.limits.per_type.get(name).copied().unwrap_or(usize::MAX);
+            self.types.push(TypeQueue {
+                name: name.into(),
+                ring: VecDeque::new(),
+                in_flight: 0,
+                cap,
+            });
+            self.types.len() - 1
         });
-        self.types.len() - 1
+        // AWS has some tens of types.
+        u16::try_from(index).unwrap_or(u16::MAX)
     }
 
-    fn enqueue(&mut self, id: ItemId, resource_index: usize) {
-        self.push_waiting(id, resource_index);
+    fn enqueue(&mut self, id: ItemId, resource: u32) {
+        self.push_waiting(id, resource);
         self.pending += 1;
-        self.ring_if_ready(resource_index);
+        self.ring_if_ready(resource);
     }
 
-    fn ring_if_ready(&mut self, resource_index: usize) {
+    fn ring_if_ready(&mut self, index: u32) {
         let per_resource = self.limits.per_resource;
-        let Some(resource) = self.resources.get_mut(resource_index) else {
+        let Some(resource) = self.resource(index) else {
             return;
         };
-        if !resource.in_ring && resource.waiting.is_some() && resource.in_flight < per_resource {
+        let in_flight = usize::try_from(resource.in_flight).unwrap_or(usize::MAX);
+        if !resource.in_ring && resource.first.item().is_some() && in_flight < per_resource {
             resource.in_ring = true;
-            if let Some(queue) = self.types.get_mut(resource.type_index) {
-                queue.ring.push_back(resource_index);
+            if let Some(queue) = self.type_of(index) {
+                queue.ring.push_back(index);
             }
         }
     }
 
-    fn occupy(&mut self, resource_index: usize) {
+    fn occupy(&mut self, index: u32) {
         self.in_flight += 1;
-        if let Some(resource) = self.resources.get_mut(resource_index) {
+        if let Some(resource) = self.resource(index) {
             resource.in_flight += 1;
-            if let Some(queue) = self.types.get_mut(resource.type_index) {
-                queue.in_flight += 1;
-            }
+        }
+        if let Some(queue) = self.type_of(index) {
+            queue.in_flight += 1;
         }
     }
 
     fn free(&mut self, id: ItemId) {
-        let Some(resource_index) = self.slot(id).map(|slot| slot.resource) else {
+        let Some(index) = self.slot(id).map(|slot| slot.resource) else {
             return;
         };
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(resource) = self.resources.get_mut(resource_index) {
+        if let Some(resource) = self.resource(index) {
             resource.in_flight = resource.in_flight.saturating_sub(1);
-            if let Some(queue) = self.types.get_mut(resource.type_index) {
-                queue.in_flight = queue.in_flight.saturating_sub(1);
-            }
         }
-        self.ring_if_ready(resource_index);
+        if let Some(queue) = self.type_of(index) {
+            queue.in_flight = queue.in_flight.saturating_sub(1);
+        }
+        self.ring_if_ready(index);
     }
 
     fn release_delayed(&mut self, now: Duration) {

@@ -1,7 +1,6 @@
 //! Everything before the first copy job: what is there, what is to be done, and where it is kept.
 //! Nothing is changed here.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
@@ -76,11 +75,18 @@ impl PreparedVault {
 
 /// Points of the resource that has most: AWS copies them one after the other.
 fn longest_queue(items: &Items) -> usize {
-    let mut queues: HashMap<u32, usize> = HashMap::new();
+    let mut queues: Vec<u32> = Vec::new();
     for row in items.rows().filter(|row| row.standing() == Standing::Pending) {
-        *queues.entry(row.resource_number()).or_default() += 1;
+        let place = usize::try_from(row.resource_number()).unwrap_or(usize::MAX);
+        if queues.len() <= place {
+            queues.resize(place.saturating_add(1), 0);
+        }
+        if let Some(length) = queues.get_mut(place) {
+            *length += 1;
+        }
     }
-    queues.into_values().max().unwrap_or(0)
+    let longest = queues.into_iter().max().unwrap_or(0);
+    usize::try_from(longest).unwrap_or(usize::MAX)
 }
 
 fn apply(items: &mut Items, records: &[JournalRecord]) -> Result<(), AppError> {
