@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Kill campaign: kill -9 of the release binary at random moments, hundreds a minute, while answers are lost (5 % of
-# starts), calls are throttled (3 %) and lists lag by a second. Reaches nothing but 127.0.0.1.
+# starts), calls are throttled (3 %), lists lag by a second and the journal is folded each 5 kB. Reaches nothing but 127.0.0.1.
 #
 #   tests/campaign/kills.sh [--kills N] [--points N] [--seed S] [--lanes N] [--seconds LIMIT] [--binary PATH] [--keep DIR]
 #
@@ -35,7 +35,7 @@ vault() {
     export HOME=$PWD/homes/$name
     mkdir -p "$HOME"
     copy() {
-        become_copy "$name" "$1" --poll-interval 0.1 --log-file "$HOME/log" --quiet
+        become_copy "$name" "$1" --poll-interval 0.1 --journal-limit 0.005 --log-file "$HOME/log" --quiet
     }
     counted() { compgen -G "$HOME/.shuffle-aws-vaults/*.json" >/dev/null && resumes=$((resumes + 1)) || true; }
     # A run that has ended with 0 leaves nothing to kill.
