@@ -127,3 +127,93 @@ pub(super) fn read(input: impl Read) -> Option<(Head, Items)> {
     let is_end = input.fill_buf().ok()?.is_empty();
     (is_end && line == wanted.as_bytes()).then_some((head, items))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{RecoveryPointArn, ResourceArn};
+    use crate::state::format::{Item, ItemState};
+    use crate::state::store::tests::header;
+
+    fn items(count: usize) -> Items {
+        Items::new((0..count).map(|n| Item {
+            recovery_point_arn: RecoveryPointArn::from_aws(&format!("a:{n}")),
+            resource_arn: ResourceArn::from_aws("r"),
+            resource_type: "EBS".into(),
+            creation_date: chrono::DateTime::UNIX_EPOCH,
+            backup_size_bytes: None,
+            lifecycle: None,
+            attempt: 0,
+            state: ItemState::Pending,
+        }))
+    }
+
+    fn written(count: usize) -> Vec<u8> {
+        let mut document = Vec::new();
+        write(&mut document, &header(), 7, &items(count)).unwrap();
+        document
+    }
+
+    /// Lengths of what is written at a time.
+    struct Pieces(Vec<usize>);
+
+    impl Write for Pieces {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.push(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_document_is_written_in_large_pieces() {
+        let mut pieces = Pieces(Vec::new());
+        write(&mut pieces, &header(), 7, &items(5_000)).unwrap();
+        let full = pieces.0.iter().take_while(|length| **length > BUFFER).count();
+        let longest = pieces.0.iter().max().unwrap();
+        let all: usize = pieces.0.iter().sum();
+        assert!(full >= 2 && all < (full + 1) * BUFFER + 1_000 && *longest < BUFFER + 1_000);
+    }
+
+    #[test]
+    fn a_document_is_read_whole_or_not_at_all() {
+        for count in [0, 1, 3] {
+            let document = written(count);
+            let (head, read_items) = read(document.as_slice()).unwrap();
+            assert_eq!((head.sequence, head.finished), (7, count == 0));
+            assert!(read_items.iter().eq(items(count).iter()));
+            for place in 0..document.len() {
+                assert!(read(&document[..place]).is_none(), "{place}");
+            }
+            assert!(read([document.as_slice(), b"\n"].concat().as_slice()).is_none());
+            let text = String::from_utf8(document).unwrap();
+            for (from, to) in [("\"version\":1", "\"version\":2"), (FORMAT, "other")] {
+                assert!(text.contains(from));
+                let head = text.split_inclusive('\n').next().unwrap();
+                assert!(parse_head(head.as_bytes()).is_some());
+                assert!(parse_head(head.replace(from, to).as_bytes()).is_none(), "{to}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_is_believed_only_of_a_document_with_an_end() {
+        let document = written(1);
+        let end = document.len() - SUM.len() - SUM_LENGTH;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("document");
+        let head_of = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            read_head(&File::open(&path).unwrap())
+        };
+        assert_eq!(head_of(&document).unwrap().sequence, 7);
+        for place in [end, document.len() - 1] {
+            let mut damaged = document.clone();
+            damaged[place] = b'x';
+            assert!(head_of(&damaged).is_none(), "{place}");
+        }
+    }
+}

@@ -126,3 +126,46 @@ impl<W: Write> Write for Abandonable<'_, W> {
         self.writer.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{RecoveryPointArn, ResourceArn};
+    use crate::state::format::{Item, ItemState};
+    use crate::state::store::tests::header;
+
+    #[test]
+    fn no_folding_outlives_its_owner() {
+        let items = Items::new((0..20_000).map(|n| Item {
+            recovery_point_arn: RecoveryPointArn::from_aws(&format!("a:{n}")),
+            resource_arn: ResourceArn::from_aws("r"),
+            resource_type: "EBS".into(),
+            creation_date: chrono::DateTime::UNIX_EPOCH,
+            backup_size_bytes: None,
+            lifecycle: None,
+            attempt: 0,
+            state: ItemState::Pending,
+        }));
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state.json");
+        std::fs::write(journal_path(&state), "").unwrap();
+        let busy = Arc::new(AtomicBool::new(true));
+        let mut folding = Folding::new(&state, header(), Arc::clone(&busy));
+        assert!(folding.begin(0, items).unwrap().is_some());
+        drop(folding);
+        assert!(!busy.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn nothing_is_written_once_it_is_given_up() {
+        let abandoned = AtomicBool::new(false);
+        let mut writer = Abandonable {
+            writer: Vec::new(),
+            abandoned: &abandoned,
+        };
+        assert_eq!(writer.write(b"ab").unwrap(), 2);
+        abandoned.store(true, Ordering::Release);
+        assert!(writer.write(b"c").is_err());
+        assert_eq!(writer.writer, b"ab");
+    }
+}

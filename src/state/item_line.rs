@@ -190,6 +190,39 @@ mod tests {
         items.item(0)
     }
 
+    #[test]
+    fn most_lines_are_read_without_serde() {
+        let item = |state| Item {
+            recovery_point_arn: RecoveryPointArn::from_aws("a"),
+            resource_arn: ResourceArn::from_aws("r"),
+            resource_type: "EBS".into(),
+            creation_date: date(0),
+            backup_size_bytes: Some(0),
+            lifecycle: None,
+            attempt: 0,
+            state,
+        };
+        let copied = |copy| ItemState::Completed {
+            copy_job_id: CopyJobId::from_aws("j"),
+            destination_recovery_point_arn: copy,
+            at: date(0),
+        };
+        for (state, is_plain) in [
+            (ItemState::Pending, true),
+            (
+                ItemState::Skipped {
+                    reason: "cold".into(),
+                },
+                true,
+            ),
+            (copied(Some(RecoveryPointArn::from_aws("c"))), true),
+            (copied(None), false),
+        ] {
+            let json = serde_json::to_vec(&item(state)).unwrap();
+            assert_eq!(Lines::default().plain(&json).is_some(), is_plain);
+        }
+    }
+
     proptest! {
         /// Whatever can be in an item is read as serde reads it, and is written as serde writes it.
         #[test]

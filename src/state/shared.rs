@@ -54,3 +54,26 @@ impl<T: Clone + Eq + Hash> Shared<T> {
         self.values.get(usize::try_from(number).ok()?).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_has_one_number_whichever_came_last() {
+        let mut shared = Shared::<String>::default();
+        for (value, number) in [("a", 0), ("b", 1), ("b", 1), ("a", 0), ("c", 2), ("b", 1)] {
+            assert_eq!(shared.number(value, || value.to_owned()), number, "{value}");
+        }
+        let values: Vec<Option<String>> = (0..4).map(|number| shared.value(number)).collect();
+        assert_eq!(
+            values,
+            [
+                Some("a".to_owned()),
+                Some("b".to_owned()),
+                Some("c".to_owned()),
+                None
+            ]
+        );
+    }
+}

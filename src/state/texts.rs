@@ -338,6 +338,45 @@ mod tests {
     }
 
     #[test]
+    fn a_block_is_full_only_when_an_entry_may_not_fit() {
+        let text = "r:abc";
+        for (less, blocks) in [(0, 0), (1, 1)] {
+            // Two texts, and one of those by number: each with room for its two numbers.
+            let filled = |length: usize| {
+                let mut texts = Texts::default();
+                let head = vec![0; BLOCK + less - length];
+                texts.add(&[&head], &[]).unwrap();
+                assert_eq!((texts.open.capacity(), texts.full.len()), (BLOCK, 0));
+                texts
+            };
+            let mut texts = filled(2 + 2 * (text.len() + 10));
+            texts.add(&[&[1, 2]], &[text, text]).unwrap();
+            assert_eq!(texts.full.len(), blocks);
+            let mut texts = filled("abc".len() + 10);
+            Names::default().number(&mut texts, text).unwrap();
+            assert_eq!(texts.full.len(), blocks);
+            for _ in 0..2 {
+                texts.close_block();
+                assert_eq!(texts.full.len(), blocks + 1, "an empty block is none");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_behind_its_last_separator() {
+        for (beginning, rest) in [
+            ("arn:a:b/", "c"),
+            ("a/b:", "c"),
+            ("a:", ""),
+            (":", "a"),
+            ("", "abc"),
+            ("", ""),
+        ] {
+            assert_eq!(cut(&[beginning, rest].concat()), (beginning, rest));
+        }
+    }
+
+    #[test]
     fn numbers_of_every_length_are_read_back() {
         for number in [0, 1, 127, 128, 16_383, 16_384, 1 << 28, u32::MAX] {
             let mut bytes = Vec::new();

@@ -177,6 +177,94 @@ fn each_state_takes_its_records_and_no_others() {
     assert_eq!(ledger(2).apply(&record(0, 9, 1)).unwrap_err().state, "unknown");
 }
 
+#[test]
+fn few_states_are_kept_whole() {
+    for (way, whole) in [
+        (&[][..], 0),
+        (&[0], 1),
+        (&[0, 1], 1),
+        (&[0, 2], 0),
+        (&[5], 0),
+        (&[4, 6], 0),
+    ] {
+        let mut items = ledger(1);
+        for kind in way {
+            items.apply(&record(*kind, 0, 1)).unwrap();
+        }
+        assert_eq!(items.whole.len(), whole, "{way:?}");
+    }
+    for (copy, whole) in [(Some(arn(9)), 0), (None, 1)] {
+        let mut items = ledger(1);
+        let mut completed = record(3, 0, 1);
+        if let JournalRecord::Completed {
+            destination_recovery_point_arn,
+            ..
+        } = &mut completed
+        {
+            destination_recovery_point_arn.clone_from(&copy);
+        }
+        for record in [record(0, 0, 1), record(1, 0, 1), completed] {
+            items.apply(&record).unwrap();
+        }
+        assert_eq!(items.whole.len(), whole);
+        assert!(matches!(
+            items.item(0).unwrap().state,
+            ItemState::Completed { destination_recovery_point_arn, .. } if destination_recovery_point_arn == copy
+        ));
+    }
+}
+
+#[test]
+fn a_row_says_what_its_item_says() {
+    let item = |n: u8, resource: &str| Item {
+        recovery_point_arn: arn(n),
+        resource_arn: ResourceArn::from_aws(resource),
+        resource_type: format!("type {n}").into(),
+        creation_date: DateTime::from_timestamp(i64::from(n), 0).unwrap(),
+        backup_size_bytes: Some(40 + i64::from(n)),
+        lifecycle: Some(Lifecycle {
+            move_to_cold_storage_after_days: None,
+            delete_after_days: Some(n.into()),
+            opt_in_to_archive_for_supported_resources: None,
+        }),
+        attempt: 5 + u32::from(n),
+        state: ItemState::Skipped {
+            reason: format!("reason {n}").into(),
+        },
+    };
+    let all = [item(0, "a"), item(1, "b"), item(2, "c"), item(3, "b")];
+    let mut items = Items::new(all.clone());
+    for snapshot in [items.snapshot(), items] {
+        assert!(snapshot.iter().eq(all.iter().cloned()));
+        for ((number, row), item) in (0..).zip(snapshot.rows()).zip(&all) {
+            assert_eq!(row.number(), number);
+            assert_eq!(row.standing(), Standing::Skipped);
+            assert_eq!(row.creation_date(), item.creation_date);
+            assert_eq!(row.backup_size_bytes(), item.backup_size_bytes);
+            assert_eq!(row.resource_type(), item.resource_type);
+            assert_eq!(row.lifecycle(), item.lifecycle);
+            assert_eq!(row.skip_reason(), format!("reason {number}").into());
+        }
+        let resources: Vec<u32> = snapshot.rows().map(|row| row.resource_number()).collect();
+        assert_eq!(resources, [0, 1, 2, 1]);
+    }
+    assert_eq!(&*ledger(1).row(0).unwrap().skip_reason(), "");
+    let items = Items::new(all);
+    for (resource, number) in [("a", Some(0)), ("b", Some(1)), ("c", Some(2)), ("d", None)] {
+        assert_eq!(items.resource_number(&ResourceArn::from_aws(resource)), number);
+    }
+}
+
+#[test]
+fn jobs_are_counted_of_points_that_wait() {
+    let mut items = ledger(2);
+    items.apply(&record(0, 1, 1)).unwrap();
+    for (number, attempt) in [(0, 7), (1, 1)] {
+        items.count_jobs(number, 7);
+        assert_eq!(items.item(number).unwrap().attempt, attempt);
+    }
+}
+
 proptest! {
     #[test]
     fn counts_agree_with_the_items_whatever_happens(
