@@ -388,6 +388,20 @@ mod tests {
         assert_eq!(take_number(&mut [0x80].as_slice()), None);
     }
 
+    /// Of so many texts some ten pairs have the same 32 bits of hash; each is found all the same.
+    #[test]
+    fn texts_of_one_hash_are_told_apart() {
+        let (mut texts, mut names) = (Texts::default(), Names::default());
+        for n in 0..300_000_u32 {
+            let text = format!("{n}");
+            assert_eq!(names.find(&texts, &text), None);
+            assert_eq!(names.number(&mut texts, &text), Some((n, Found::New)));
+        }
+        for n in 0..300_000_u32 {
+            assert_eq!(names.find(&texts, &format!("{n}")), Some(n));
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_added_is_found_by_its_text_and_by_its_number(words in prop::collection::vec("[a:/\u{e9}]{0,6}", 0..60)) {
