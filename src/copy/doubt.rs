@@ -17,7 +17,7 @@ use super::run::VaultLedger;
 use super::scheduler::ItemId;
 use crate::aws::{ApiError, ErrorClass, StartedCopyJob};
 use crate::domain::{CopyJob, CopyJobState};
-use crate::state::Item;
+use crate::state::ItemRow;
 
 /// A job that completed this long before the run began is not this run's, whatever the clocks say.
 const LONG_BEFORE: TimeDelta = TimeDelta::days(1);
@@ -130,7 +130,7 @@ impl Engine<'_> {
                 return;
             }
         };
-        let listed = self.item(id).map(|(ledger, item)| jobs_of(&jobs, ledger, &item));
+        let listed = self.row(id).map(|(ledger, row)| jobs_of(&jobs, ledger, &row));
         let listed = listed.unwrap_or_default();
         let is_recent = self.recent_enough(id);
         let candidate = latest(&listed, |job| !job.state.is_terminal())
@@ -196,7 +196,7 @@ impl Engine<'_> {
         let refusal = self.doubts.get(&id).and_then(|doubt| doubt.refusal.clone());
         if let Some(error) = refusal {
             self.refused(id, error, now);
-        } else if let Some(attempt) = self.item(id).map(|(_, item)| item.attempt.max(1))
+        } else if let Some(attempt) = self.row(id).map(|(_, row)| row.attempt().max(1))
             && self.stop().is_none()
         {
             self.pacer.started();
@@ -211,7 +211,7 @@ impl Engine<'_> {
         let since = if self.policy.recopy {
             self.doubts.get(&id).map(|doubt| doubt.since - CLOCK_TOLERANCE)
         } else {
-            self.item(id).map(|(ledger, _)| ledger.created_at - LONG_BEFORE)
+            self.row(id).map(|(ledger, _)| ledger.created_at - LONG_BEFORE)
         };
         move |job| match (job.creation_date, since) {
             (Some(at), Some(since)) => at >= since,
@@ -223,7 +223,7 @@ impl Engine<'_> {
     /// as many as attempts, and it is no older than the attempt. Where that is doubted in vain, the
     /// start is sent again with the same token, and nothing is copied twice: this job copied nothing.
     fn is_failure_of_attempt(&self, id: ItemId, job: &CopyJob, listed: usize) -> bool {
-        let attempt = self.item(id).map_or(1, |(_, item)| item.attempt.max(1));
+        let attempt = self.row(id).map_or(1, |(_, row)| row.attempt().max(1));
         let since = self.doubts.get(&id).map(|doubt| doubt.since - CLOCK_TOLERANCE);
         let is_young = match (job.creation_date, since) {
             (Some(at), Some(since)) => at >= since,
@@ -264,9 +264,10 @@ impl Engine<'_> {
 }
 
 /// The jobs that copy the item to where it is to be copied.
-fn jobs_of<'a>(jobs: &'a [CopyJob], ledger: &VaultLedger, item: &Item) -> Vec<&'a CopyJob> {
+fn jobs_of<'a>(jobs: &'a [CopyJob], ledger: &VaultLedger, row: &ItemRow<'_>) -> Vec<&'a CopyJob> {
+    let recovery_point_arn = row.recovery_point_arn();
     let of_item = |job: &&CopyJob| {
-        job.source_recovery_point_arn.as_ref() == Some(&item.recovery_point_arn)
+        job.source_recovery_point_arn.as_ref() == Some(&recovery_point_arn)
             && job.destination_backup_vault_arn.as_ref() == Some(&ledger.destination_vault_arn)
     };
     jobs.iter().filter(of_item).collect()

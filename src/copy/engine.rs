@@ -23,7 +23,7 @@ use super::scheduler::{ItemId, Scheduler};
 use crate::aws::StartCopyJob;
 use crate::aws::throttle::StartPacer;
 use crate::domain::{CopyJobId, IdempotencyToken, RecoveryPointArn};
-use crate::state::{Counts, Item, ItemState, JournalRecord, Standing};
+use crate::state::{Counts, ItemRow, ItemState, JournalRecord, Standing};
 
 /// Wait before what met a passing fault is tried again.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
@@ -218,7 +218,7 @@ impl<'a> Engine<'a> {
             chosen.push(id);
         }
         for id in chosen {
-            if let Some(attempt) = self.item(id).map(|(_, item)| item.attempt + 1) {
+            if let Some(attempt) = self.row(id).map(|(_, row)| row.attempt() + 1) {
                 self.send_start(id, attempt, now);
             }
         }
@@ -227,17 +227,17 @@ impl<'a> Engine<'a> {
     /// Sends the start of an attempt, for the first time or again, once that is written down: the
     /// grace for AWS's lists counts from when it was last sent.
     pub(super) fn send_start(&mut self, id: ItemId, attempt: u32, now: Moment) {
-        let Some((ledger, item)) = self.item(id) else {
+        let Some((ledger, row)) = self.row(id) else {
             return;
         };
-        let arn = item.recovery_point_arn.clone();
+        let arn = row.recovery_point_arn();
         let idempotency_token = IdempotencyToken::for_attempt(&arn, &ledger.destination_vault_arn, attempt);
         let request = StartCopyJob {
             recovery_point_arn: arn.clone(),
             source_vault: ledger.source_vault.clone(),
             destination_vault_arn: ledger.destination_vault_arn.clone(),
             iam_role_arn: self.policy.iam_role_arn.clone(),
-            lifecycle: self.policy.retention.lifecycle(item.lifecycle.as_ref()),
+            lifecycle: self.policy.retention.lifecycle(row.lifecycle().as_ref()),
             idempotency_token: idempotency_token.clone(),
         };
         let record = JournalRecord::StartIntended {
@@ -280,14 +280,13 @@ impl<'a> Engine<'a> {
         self.scheduler.pending() == 0 && self.scheduler.in_flight() == 0
     }
 
-    pub(super) fn item(&self, id: ItemId) -> Option<(&VaultLedger, Item)> {
+    pub(super) fn row(&self, id: ItemId) -> Option<(&VaultLedger, ItemRow<'_>)> {
         let ledger = self.ledgers.get(usize::from(id.vault))?;
-        Some((ledger, ledger.items.item(id.index)?))
+        Some((ledger, ledger.items.row(id.index)?))
     }
 
     pub(super) fn arn(&self, id: ItemId) -> Option<RecoveryPointArn> {
-        let ledger = self.ledgers.get(usize::from(id.vault))?;
-        Some(ledger.items.row(id.index)?.recovery_point_arn())
+        self.row(id).map(|(_, row)| row.recovery_point_arn())
     }
 
     /// Counts of this moment.

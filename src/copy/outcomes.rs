@@ -18,6 +18,7 @@ use crate::state::{ItemState, JournalRecord};
 const QUOTA_WAIT: Duration = Duration::from_mins(1);
 /// Attempts after which AWS's old answers to new tokens make no sense any more.
 const MOST_TOKENS: u32 = 50;
+
 impl Engine<'_> {
     /// A call was answered.
     pub(super) fn answered(&mut self, answer: Answer, now: Moment) {
@@ -39,7 +40,7 @@ impl Engine<'_> {
 
     fn taken(&mut self, id: ItemId, started: StartedCopyJob, now: Moment) {
         self.pacer.on_success();
-        let sent = self.item(id).and_then(|(ledger, item)| match item.state {
+        let sent = self.row(id).and_then(|(ledger, row)| match row.state() {
             ItemState::Starting { since, .. } => Some(since.unwrap_or(ledger.created_at)),
             _ => None,
         });
@@ -92,7 +93,7 @@ impl Engine<'_> {
                 Ok(job) => self.adopt(id, created, job, now),
                 Err(_) => self.started(id, started.copy_job_id, created, true, now),
             }
-        } else if self.item(id).is_some_and(|(_, item)| item.attempt >= MOST_TOKENS) {
+        } else if self.row(id).is_some_and(|(_, row)| row.attempt() >= MOST_TOKENS) {
             let message = "every idempotency token is answered with an earlier, failed job".to_owned();
             self.fail(id, "TokenUsed".to_owned(), message, FailureCause::Other, now);
         } else {

@@ -176,8 +176,8 @@ impl Items {
         };
         let number = self.find(arn).ok_or_else(|| illegal("unknown"))?;
         let row = self.row(number).ok_or_else(|| illegal("unknown"))?;
-        let (next, attempt) = transition(&row.state(), row.row.attempt, record)
-            .ok_or_else(|| illegal(row.standing().name()))?;
+        let (next, attempt) =
+            transition(&row.state(), row.attempt(), record).ok_or_else(|| illegal(row.standing().name()))?;
         self.set(number, attempt, next);
         Ok(())
     }

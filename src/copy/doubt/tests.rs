@@ -10,7 +10,7 @@ use super::*;
 use crate::domain::{
     BackupVaultArn, BackupVaultName, CopyJobId, IdempotencyToken, RecoveryPointArn, ResourceArn,
 };
-use crate::state::{ItemState, Items};
+use crate::state::{Item, ItemState, Items};
 
 const POINT: &str = "arn:aws:backup:us-east-1:1:recovery-point:p";
 const VAULT: &str = "arn:aws:backup:us-east-1:987654321098:backup-vault:v";

@@ -127,7 +127,8 @@ impl Watch {
         self.must(!hasty, || {
             format!("{now:?}: {id:?} is started in the moment of a throttled answer")
         });
-        let Some((_, item)) = engine.item(id) else { return };
+        let Some((_, row)) = engine.row(id) else { return };
+        let item = row.item();
         let early = self
             .not_before
             .remove(&item.recovery_point_arn)
@@ -147,7 +148,8 @@ impl Watch {
 
     /// No more under way than the limits say, this one included.
     fn bounds(&mut self, engine: &Engine<'_>, id: ItemId, now: Duration) {
-        let Some((_, item)) = engine.item(id) else { return };
+        let Some((_, row)) = engine.row(id) else { return };
+        let item = row.item();
         let limits = &engine.policy.limits;
         let busy = |wanted: &dyn Fn(&Item) -> bool| {
             items(engine)
@@ -195,13 +197,14 @@ impl Watch {
         now: Duration,
     ) {
         if let AnswerKind::Found(Ok(jobs)) = &answer.kind
-            && let Some((ledger, item)) = engine.item(answer.id)
+            && let Some((ledger, row)) = engine.row(answer.id)
         {
             let vault = Some(&ledger.destination_vault_arn);
             let of_vault = |job: &&CopyJob| job.destination_backup_vault_arn.as_ref() == vault;
             let listed = jobs.iter().filter(of_vault).count();
             let is_own = |job: &CopyJob| Some(&job.copy_job_id) == own && job.state.is_terminal();
-            if usize::try_from(item.attempt).is_ok_and(|attempt| listed >= attempt) && jobs.iter().any(is_own)
+            if usize::try_from(row.attempt()).is_ok_and(|attempt| listed >= attempt)
+                && jobs.iter().any(is_own)
             {
                 self.found.insert(answer.id);
             }
@@ -240,9 +243,9 @@ impl Watch {
 
     /// The token of the point's attempt, and when it was last sent, if it was.
     pub(super) fn token(&self, engine: &Engine<'_>, id: ItemId) -> Option<&(IdempotencyToken, Duration)> {
-        let (ledger, item) = engine.item(id)?;
+        let (ledger, row) = engine.row(id)?;
         let vault = &ledger.destination_vault_arn;
-        let current = IdempotencyToken::for_attempt(&item.recovery_point_arn, vault, item.attempt);
+        let current = IdempotencyToken::for_attempt(&row.recovery_point_arn(), vault, row.attempt());
         self.tokens.get(&id).filter(|(token, _)| *token == current)
     }
 

@@ -30,6 +30,11 @@ impl ItemRow<'_> {
         self.number
     }
 
+    /// Number of the latest attempt; 0 before the first.
+    pub fn attempt(&self) -> u32 {
+        self.row.attempt
+    }
+
     /// Where it stands.
     pub fn standing(&self) -> Standing {
         self.row.standing
@@ -117,7 +122,7 @@ impl ItemRow<'_> {
             creation_date: self.creation_date(),
             backup_size_bytes: self.backup_size_bytes(),
             lifecycle: self.lifecycle(),
-            attempt: self.row.attempt,
+            attempt: self.attempt(),
             state: self.state(),
         }
     }
