@@ -1,6 +1,6 @@
 //! What a run is to do with each recovery point of a vault.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -125,38 +125,22 @@ impl PlanRules<'_> {
     }
 
     /// The item of a newly listed point.
-    pub fn item(&self, point: &RecoveryPoint, types: &mut TypeNames) -> Item {
+    pub fn item(&self, point: &RecoveryPoint) -> Item {
         Item {
             recovery_point_arn: point.recovery_point_arn.clone(),
             resource_arn: point.resource_arn.clone(),
-            resource_type: types.get(&point.resource_type),
+            resource_type: point.resource_type.as_str().into(),
             creation_date: point.creation_date,
             backup_size_bytes: point.backup_size_bytes,
             lifecycle: point.lifecycle.clone(),
             attempt: 0,
             state: match self.skip(point) {
                 Some(reason) => ItemState::Skipped {
-                    reason: types.get(reason.as_str()),
+                    reason: reason.as_str().into(),
                 },
                 None => ItemState::Pending,
             },
         }
-    }
-}
-
-/// The few texts that a million items share.
-#[derive(Debug, Default)]
-pub struct TypeNames(HashSet<Arc<str>>);
-
-impl TypeNames {
-    /// The shared form of a text.
-    pub fn get(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(name) {
-            return Arc::clone(known);
-        }
-        let name: Arc<str> = name.into();
-        self.0.insert(Arc::clone(&name));
-        name
     }
 }
 

@@ -26,7 +26,7 @@ pub fn settle_new(items: &mut Items, findings: &Findings, force: bool) -> Result
     }
     let mut wanted = records(items, findings);
     wanted.retain(|record| !(force && matches!(record, JournalRecord::Skipped { .. })));
-    wanted.iter().try_for_each(|record| items.apply(record))
+    items.apply_all(&wanted)
 }
 
 /// The records that settle a loaded ledger's items: those that wait, and those under way for so long

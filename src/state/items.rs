@@ -74,16 +74,48 @@ pub(super) struct NewItem<'a> {
 }
 
 /// Where it stands.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum NewState<'a> {
     Pending,
     Skipped(&'a str),
+    /// Copied, to a copy whose ARN is known.
     Completed {
         copy_job_id: &'a str,
         copy: &'a str,
         at: DateTime<Utc>,
     },
-    Other(&'a ItemState),
+    /// Anything else.
+    Whole(&'a ItemState),
+}
+
+impl<'a> From<&'a ItemState> for NewState<'a> {
+    fn from(state: &'a ItemState) -> Self {
+        match state {
+            ItemState::Pending => Self::Pending,
+            ItemState::Skipped { reason } => Self::Skipped(reason),
+            ItemState::Completed {
+                copy_job_id,
+                destination_recovery_point_arn: Some(copy),
+                at,
+            } => Self::Completed {
+                copy_job_id: copy_job_id.as_str(),
+                copy: copy.as_str(),
+                at: *at,
+            },
+            other => Self::Whole(other),
+        }
+    }
+}
+
+impl NewState<'_> {
+    fn standing(self) -> Standing {
+        match self {
+            Self::Pending => Standing::Pending,
+            Self::Skipped(_) => Standing::Skipped,
+            Self::Completed { .. } => Standing::Completed,
+            Self::Whole(state) => Standing::of(state),
+        }
+    }
 }
 
 /// The items of one vault.
@@ -178,8 +210,16 @@ impl Items {
         let row = self.row(number).ok_or_else(|| illegal("unknown"))?;
         let (next, attempt) =
             transition(&row.state(), row.attempt(), record).ok_or_else(|| illegal(row.standing().name()))?;
-        self.set(number, attempt, next);
+        self.set(number, attempt, NewState::from(&next));
         Ok(())
+    }
+
+    /// Changes items as the records say, up to the first that cannot be followed.
+    ///
+    /// # Errors
+    /// As [`Self::apply`]; the records before that one have been followed then.
+    pub fn apply_all(&mut self, records: &[JournalRecord]) -> Result<(), IllegalTransition> {
+        records.iter().try_for_each(|record| self.apply(record))
     }
 
     /// Says of a point that waits how many copy jobs of it AWS has made already: attempts are numbered
@@ -202,7 +242,7 @@ impl Items {
             backup_size_bytes: item.backup_size_bytes,
             lifecycle: item.lifecycle.clone(),
             attempt: item.attempt,
-            state: NewState::Other(&item.state),
+            state: NewState::from(&item.state),
         });
     }
 
@@ -226,40 +266,7 @@ impl Items {
             particulars: Particulars::None,
         });
         self.counts.add(Standing::Pending, bytes(item.backup_size_bytes));
-        match item.state {
-            NewState::Pending => {}
-            NewState::Skipped(reason) => {
-                let reason = self.reasons.number(reason, || reason.into());
-                self.put(
-                    number,
-                    item.attempt,
-                    Standing::Skipped,
-                    Particulars::Reason(reason),
-                );
-            }
-            NewState::Completed {
-                copy_job_id,
-                copy,
-                at,
-            } => {
-                if let Some(place) = self.keep_copy(copy_job_id, copy, at) {
-                    self.put(
-                        number,
-                        item.attempt,
-                        Standing::Completed,
-                        Particulars::Copy(place),
-                    );
-                    return;
-                }
-                let whole = ItemState::Completed {
-                    copy_job_id: CopyJobId::from_aws(copy_job_id),
-                    destination_recovery_point_arn: Some(RecoveryPointArn::from_aws(copy)),
-                    at,
-                };
-                self.set(number, item.attempt, whole);
-            }
-            NewState::Other(state) => self.set(number, item.attempt, state.clone()),
-        }
+        self.set(number, item.attempt, item.state);
     }
 
     fn keep_copy(&mut self, copy_job_id: &str, copy: &str, at: DateTime<Utc>) -> Option<Place> {
@@ -273,41 +280,52 @@ impl Items {
         )
     }
 
-    fn set(&mut self, number: u32, attempt: u32, state: ItemState) {
-        let standing = Standing::of(&state);
-        self.whole.remove(&number);
-        let particulars = match &state {
-            ItemState::Pending => Particulars::None,
-            ItemState::Skipped { reason } => {
-                Particulars::Reason(self.reasons.number(&**reason, || Arc::clone(reason)))
-            }
-            ItemState::Completed {
-                copy_job_id,
-                destination_recovery_point_arn: Some(copy),
-                at,
-            } => self
-                .keep_copy(copy_job_id.as_str(), copy.as_str(), *at)
-                .map_or(Particulars::Whole, Particulars::Copy),
-            _ => Particulars::Whole,
-        };
-        if let Particulars::Whole = particulars {
-            self.whole.insert(number, state);
+    fn set(&mut self, number: u32, attempt: u32, state: NewState<'_>) {
+        let standing = state.standing();
+        let particulars = self.keep(state);
+        let whole = &mut self.whole;
+        let row = usize::try_from(number).ok().and_then(|at| self.rows.get_mut(at));
+        let Some(row) = row else { return };
+        if let Particulars::Whole = row.particulars {
+            whole.remove(&number);
         }
-        self.put(number, attempt, standing, particulars);
+        let particulars = match particulars {
+            Ok(particulars) => particulars,
+            Err(state) => {
+                whole.insert(number, state);
+                Particulars::Whole
+            }
+        };
+        self.counts.remove(row.standing);
+        self.counts.add(standing, bytes(row.backup_size_bytes));
+        *row = Row {
+            attempt,
+            standing,
+            particulars,
+            ..*row
+        };
     }
 
-    fn put(&mut self, number: u32, attempt: u32, standing: Standing, particulars: Particulars) {
-        let row = usize::try_from(number).ok().and_then(|at| self.rows.get_mut(at));
-        if let Some(row) = row {
-            let bytes = bytes(row.backup_size_bytes);
-            self.counts.remove(row.standing);
-            self.counts.add(standing, bytes);
-            *row = Row {
-                attempt,
-                standing,
-                particulars,
-                ..*row
-            };
+    /// Keeps the particulars of a state; gives back one that has to be kept whole.
+    fn keep(&mut self, state: NewState<'_>) -> Result<Particulars, ItemState> {
+        match state {
+            NewState::Pending => Ok(Particulars::None),
+            NewState::Skipped(reason) => {
+                Ok(Particulars::Reason(self.reasons.number(reason, || reason.into())))
+            }
+            NewState::Completed {
+                copy_job_id,
+                copy,
+                at,
+            } => {
+                let kept = self.keep_copy(copy_job_id, copy, at).map(Particulars::Copy);
+                kept.ok_or_else(|| ItemState::Completed {
+                    copy_job_id: CopyJobId::from_aws(copy_job_id),
+                    destination_recovery_point_arn: Some(RecoveryPointArn::from_aws(copy)),
+                    at,
+                })
+            }
+            NewState::Whole(state) => Err(state.clone()),
         }
     }
 

@@ -8,7 +8,7 @@ use std::hash::Hash;
 #[derive(Debug, Clone)]
 pub(super) struct Shared<T> {
     values: Vec<T>,
-    numbers: HashMap<T, u32>,
+    places: HashMap<T, usize>,
     /// The place of the latest value, which is often the next one's too.
     latest: usize,
 }
@@ -17,7 +17,7 @@ impl<T> Default for Shared<T> {
     fn default() -> Self {
         Self {
             values: Vec::new(),
-            numbers: HashMap::new(),
+            places: HashMap::new(),
             latest: 0,
         }
     }
@@ -32,8 +32,8 @@ impl<T: Clone + Eq + Hash> Shared<T> {
     {
         let latest = self.values.get(self.latest);
         if latest.is_none_or(|latest| latest.borrow() != value) {
-            self.latest = match self.numbers.get(value) {
-                Some(number) => usize::try_from(*number).unwrap_or(usize::MAX),
+            self.latest = match self.places.get(value) {
+                Some(place) => *place,
                 None => self.keep(make()),
             };
         }
@@ -44,8 +44,7 @@ impl<T: Clone + Eq + Hash> Shared<T> {
     fn keep(&mut self, value: T) -> usize {
         let place = self.values.len();
         self.values.push(value.clone());
-        self.numbers
-            .insert(value, u32::try_from(place).unwrap_or(u32::MAX));
+        self.places.insert(value, place);
         place
     }
 

@@ -15,12 +15,12 @@ use crate::cli::selection::Selection;
 use crate::cli::source_vault;
 use crate::copy::eligibility::{EligibilityRules, is_fully_managed_type};
 use crate::copy::evidence::Evidence;
-use crate::copy::plan::{self, PlanRules, PlanTally, TypeNames};
+use crate::copy::plan::{self, PlanRules, PlanTally};
 use crate::copy::{reconcile, settle};
 use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint};
 use crate::error::AppError;
 use crate::report::PlannedVault;
-use crate::state::{Endpoint, ItemRow, Items, JournalRecord, RunHeader, Standing, StateError};
+use crate::state::{Endpoint, ItemRow, Items, RunHeader, Standing, StateError};
 
 /// The two accounts. The destination's may be missing if its vault is said to be ready.
 #[derive(Debug)]
@@ -87,11 +87,6 @@ fn longest_queue(items: &Items) -> usize {
     }
     let longest = queues.into_iter().max().unwrap_or(0);
     usize::try_from(longest).unwrap_or(usize::MAX)
-}
-
-fn apply(items: &mut Items, records: &[JournalRecord]) -> Result<(), AppError> {
-    let mut applied = records.iter().map(|record| items.apply(record));
-    Ok(applied.try_for_each(|one| one.map_err(StateError::from))?)
 }
 
 /// Reads everything and plans.
@@ -226,7 +221,7 @@ impl Preparation<'_> {
         if self.args.resume {
             if !self.args.force_recopy {
                 let records = settle::settle_loaded(items, &findings);
-                apply(items, &records)?;
+                items.apply_all(&records).map_err(StateError::from)?;
             }
         } else {
             settle::settle_new(items, &findings, self.args.force_recopy).map_err(StateError::from)?;
@@ -246,11 +241,10 @@ impl Preparation<'_> {
             select: &select,
             now: self.now,
         };
-        let mut types = TypeNames::default();
         let mut items = Items::default();
         let pages = source.all_recovery_points(vault, |page| {
             for point in &page {
-                items.add(&rules.item(point, &mut types));
+                items.add(&rules.item(point));
             }
             ControlFlow::Continue(())
         });
@@ -279,7 +273,8 @@ impl Preparation<'_> {
         if self.args.retry_failed {
             records.extend(plan::retry_failed(&loaded.items));
         }
-        apply(&mut loaded.items, &records)
+        loaded.items.apply_all(&records).map_err(StateError::from)?;
+        Ok(())
     }
 
     /// A vault under AWS Backup's own key refuses types that AWS Backup does not fully manage.

@@ -105,7 +105,7 @@ fn a_point_is_judged_by_the_filters_and_by_what_it_is() {
             now: DateTime::UNIX_EPOCH,
         };
         assert_eq!(rules.skip(&point), Some(wanted));
-        let made = rules.item(&point, &mut TypeNames::default());
+        let made = rules.item(&point);
         assert_eq!(made.state, skipped(wanted.as_str()));
     }
 }
