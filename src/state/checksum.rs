@@ -4,7 +4,7 @@
 /// Name of the member, as it stands in the file.
 const MEMBER: &[u8] = b",\"crc32\":";
 /// Length of what follows it: eight digits in quotes, a brace, a newline.
-const TAIL: usize = 12;
+pub(super) const TAIL: usize = 12;
 
 /// Whether a text that says that it has a checksum is as it was written.
 pub(super) fn is_whole(text: &[u8]) -> bool {

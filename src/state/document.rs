@@ -10,6 +10,7 @@ use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
 
+use super::checksum::TAIL;
 use super::format::{FORMAT, RunHeader, VERSION};
 use super::item_line::{self, Lines};
 use super::items::Items;
@@ -22,8 +23,6 @@ const SUM: &str = "],\"crc32\":";
 const BUFFER: usize = 1 << 18;
 /// The longest first line: a header, whose texts AWS bounds.
 const LONGEST_HEAD: u64 = 1 << 16;
-/// Length of what follows [`SUM`]: eight digits in quotes, a brace, a newline.
-const SUM_LENGTH: usize = 12;
 
 #[derive(Serialize)]
 struct HeadRef<'a> {
@@ -90,7 +89,7 @@ pub(super) fn read_head(mut file: &File) -> Option<Head> {
     let mut input = BufReader::new(file).take(LONGEST_HEAD);
     input.read_until(b'\n', &mut line).ok()?;
     let head = parse_head(&line)?;
-    let mut end = [0; SUM.len() + SUM_LENGTH];
+    let mut end = [0; SUM.len() + TAIL];
     file.seek(SeekFrom::End(-i64::try_from(end.len()).ok()?)).ok()?;
     file.read_exact(&mut end).ok()?;
     (end.starts_with(SUM.as_bytes()) && end.ends_with(b"\"}\n")).then_some(head)
@@ -131,21 +130,11 @@ pub(super) fn read(input: impl Read) -> Option<(Head, Items)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{RecoveryPointArn, ResourceArn};
-    use crate::state::format::{Item, ItemState};
+    use crate::state::format::Item;
     use crate::state::store::tests::header;
 
     fn items(count: usize) -> Items {
-        Items::new((0..count).map(|n| Item {
-            recovery_point_arn: RecoveryPointArn::from_aws(&format!("a:{n}")),
-            resource_arn: ResourceArn::from_aws("r"),
-            resource_type: "EBS".into(),
-            creation_date: chrono::DateTime::UNIX_EPOCH,
-            backup_size_bytes: None,
-            lifecycle: None,
-            attempt: 0,
-            state: ItemState::Pending,
-        }))
+        Items::new((0..count).map(|n| Item::for_test(&format!("a:{n}"))))
     }
 
     fn written(count: usize) -> Vec<u8> {
@@ -202,7 +191,7 @@ mod tests {
     #[test]
     fn a_head_is_believed_only_of_a_document_with_an_end() {
         let document = written(1);
-        let end = document.len() - SUM.len() - SUM_LENGTH;
+        let end = document.len() - SUM.len() - TAIL;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("document");
         let head_of = |bytes: &[u8]| {

@@ -130,22 +130,12 @@ impl<W: Write> Write for Abandonable<'_, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{RecoveryPointArn, ResourceArn};
-    use crate::state::format::{Item, ItemState};
+    use crate::state::format::Item;
     use crate::state::store::tests::header;
 
     #[test]
     fn no_folding_outlives_its_owner() {
-        let items = Items::new((0..20_000).map(|n| Item {
-            recovery_point_arn: RecoveryPointArn::from_aws(&format!("a:{n}")),
-            resource_arn: ResourceArn::from_aws("r"),
-            resource_type: "EBS".into(),
-            creation_date: chrono::DateTime::UNIX_EPOCH,
-            backup_size_bytes: None,
-            lifecycle: None,
-            attempt: 0,
-            state: ItemState::Pending,
-        }));
+        let items = Items::new((0..20_000).map(|n| Item::for_test(&format!("a:{n}"))));
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path().join("state.json");
         std::fs::write(journal_path(&state), "").unwrap();

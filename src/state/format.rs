@@ -126,6 +126,23 @@ pub struct Item {
     pub state: ItemState,
 }
 
+#[cfg(test)]
+impl Item {
+    /// For the tests of what keeps items: one that waits, of which nothing but this is known.
+    pub(crate) fn for_test(recovery_point_arn: &str) -> Self {
+        Self {
+            recovery_point_arn: RecoveryPointArn::from_aws(recovery_point_arn),
+            resource_arn: ResourceArn::from_aws("r"),
+            resource_type: "EBS".into(),
+            creation_date: DateTime::UNIX_EPOCH,
+            backup_size_bytes: None,
+            lifecycle: None,
+            attempt: 0,
+            state: ItemState::Pending,
+        }
+    }
+}
+
 /// One change of one item. The journal is a list of these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

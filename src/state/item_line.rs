@@ -193,14 +193,9 @@ mod tests {
     #[test]
     fn most_lines_are_read_without_serde() {
         let item = |state| Item {
-            recovery_point_arn: RecoveryPointArn::from_aws("a"),
-            resource_arn: ResourceArn::from_aws("r"),
-            resource_type: "EBS".into(),
-            creation_date: date(0),
             backup_size_bytes: Some(0),
-            lifecycle: None,
-            attempt: 0,
             state,
+            ..Item::for_test("a")
         };
         let copied = |copy| ItemState::Completed {
             copy_job_id: CopyJobId::from_aws("j"),

@@ -185,11 +185,9 @@ pub(super) mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::domain::{
-        AccountId, BackupVaultName, CopyJobId, IdempotencyToken, RecoveryPointArn, ResourceArn,
-    };
+    use crate::domain::{AccountId, BackupVaultName, CopyJobId, IdempotencyToken, RecoveryPointArn};
     use crate::state::counts::Counts;
-    use crate::state::format::{Endpoint, Item, ItemState, JournalRecord};
+    use crate::state::format::{Endpoint, Item, JournalRecord};
     use crate::state::journal::{JournalLine, encode};
     use crate::state::reading::load;
 
@@ -217,16 +215,7 @@ pub(super) mod tests {
     }
 
     fn items() -> Items {
-        Items::new((0..3).map(|n| Item {
-            recovery_point_arn: arn(n),
-            resource_arn: ResourceArn::from_aws("r"),
-            resource_type: "EBS".into(),
-            creation_date: DateTime::UNIX_EPOCH,
-            backup_size_bytes: None,
-            lifecycle: None,
-            attempt: 0,
-            state: ItemState::Pending,
-        }))
+        Items::new((0..3).map(|n| Item::for_test(arn(n).as_str())))
     }
 
     /// Appends records as the loop does: the ledger takes them, then they are written.

@@ -1,5 +1,4 @@
 use super::*;
-use crate::domain::ResourceArn;
 use crate::state::Item;
 
 const VAULT: &str = "arn:aws:backup:us-east-1:123456789012:backup-vault:v1";
@@ -45,14 +44,9 @@ impl Destination {
 
 fn waiting(points: &[&RecoveryPoint]) -> Items {
     Items::new(points.iter().map(|point| Item {
-        recovery_point_arn: point.recovery_point_arn.clone(),
-        resource_arn: ResourceArn::from_aws(point.resource_arn.as_str()),
-        resource_type: "EFS".into(),
+        resource_arn: point.resource_arn.clone(),
         creation_date: point.creation_date,
-        backup_size_bytes: None,
-        lifecycle: None,
-        attempt: 0,
-        state: ItemState::Pending,
+        ..Item::for_test(point.recovery_point_arn.as_str())
     }))
 }
 

@@ -1,16 +1,11 @@
 use super::*;
-use crate::domain::{CopyJobId, RecoveryPointArn, RecoveryPointStatus, ResourceArn};
+use crate::domain::{CopyJobId, RecoveryPointStatus};
 
 fn item(arn: &str, state: ItemState) -> Item {
     Item {
-        recovery_point_arn: RecoveryPointArn::from_aws(arn),
-        resource_arn: ResourceArn::from_aws("r"),
-        resource_type: "EFS".into(),
-        creation_date: DateTime::UNIX_EPOCH,
         backup_size_bytes: Some(5),
-        lifecycle: None,
-        attempt: 0,
         state,
+        ..Item::for_test(arn)
     }
 }
 

@@ -7,7 +7,6 @@ use super::*;
 use crate::copy::evidence::tests::Destination;
 use crate::domain::{
     CopyJob, CopyJobId, CopyJobState, IdempotencyToken, RecoveryPoint, RecoveryPointArn, RecoveryPointStatus,
-    ResourceArn,
 };
 use crate::state::{Item, ItemState};
 
@@ -20,14 +19,10 @@ fn made() -> DateTime<Utc> {
 /// A point of the one resource that was made at the one moment: two backup plans do that.
 fn twin(arn: &str, state: ItemState) -> Item {
     Item {
-        recovery_point_arn: RecoveryPointArn::from_aws(arn),
-        resource_arn: ResourceArn::from_aws("r"),
-        resource_type: "EFS".into(),
         creation_date: made(),
-        backup_size_bytes: None,
-        lifecycle: None,
         attempt: 1,
         state,
+        ..Item::for_test(arn)
     }
 }
 

@@ -9,14 +9,8 @@ fn arn(n: u8) -> RecoveryPointArn {
 
 fn ledger(count: u8) -> Items {
     Items::new((0..count).map(|n| Item {
-        recovery_point_arn: arn(n),
-        resource_arn: ResourceArn::from_aws("r"),
-        resource_type: "EBS".into(),
-        creation_date: DateTime::UNIX_EPOCH,
         backup_size_bytes: Some(10),
-        lifecycle: None,
-        attempt: 0,
-        state: ItemState::Pending,
+        ..Item::for_test(arn(n).as_str())
     }))
 }
 
