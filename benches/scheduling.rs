@@ -9,7 +9,6 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,
-    missing_docs,
     reason = "a benchmark may fail, and prints what it measured"
 )]
 

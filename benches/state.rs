@@ -8,8 +8,6 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    clippy::missing_docs_in_private_items,
-    missing_docs,
     reason = "a benchmark may fail, and prints what it measured"
 )]
 

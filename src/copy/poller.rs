@@ -130,11 +130,10 @@ impl Poller {
         let oldest = oldest.filter(|_| !self.by_id_only).map(|date| date - ROUNDING);
         Poll {
             vaults,
-            completed_after: oldest.max(
-                self.ended_until
-                    .filter(|_| oldest.is_some())
-                    .map(|date| date - OVERLAP),
-            ),
+            completed_after: oldest.map(|oldest| match self.ended_until {
+                Some(until) => oldest.max(until - OVERLAP),
+                None => oldest,
+            }),
             under_way_from: oldest.filter(|_| looks),
             by_id,
             awaited,

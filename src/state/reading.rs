@@ -65,24 +65,21 @@ pub struct Loaded {
 /// # Errors
 /// If it is missing, broken, or of a newer version.
 pub fn load(path: &Path) -> Result<Loaded, StateError> {
-    let mut loaded = if let Some((head, items)) = document::read(files::open(path, Open::Read)?) {
-        Loaded {
-            header: head.header,
-            items,
-            finished: head.finished,
-            notes: Vec::new(),
-            sequence: head.sequence,
-        }
+    let lines = document::read(files::open(path, Open::Read)?);
+    let (header, items, finished, sequence) = if let Some((head, items)) = lines {
+        (head.header, items, head.finished, head.sequence)
     } else {
         // Of another layout, or broken.
         let document: Document<Vec<Item>> = parse(path, &read(path)?)?;
-        Loaded {
-            header: document.header,
-            items: Items::new(document.items),
-            finished: document.finished,
-            notes: Vec::new(),
-            sequence: document.sequence,
-        }
+        let items = Items::new(document.items);
+        (document.header, items, document.finished, document.sequence)
+    };
+    let mut loaded = Loaded {
+        header,
+        items,
+        finished,
+        notes: Vec::new(),
+        sequence,
     };
     for journal in journals(path) {
         replay(&journal, &mut loaded)?;

@@ -82,14 +82,12 @@ migrate() {
 
 HOME=$keep
 mkdir -p "$keep"
-began=$EPOCHREALTIME
 export -f migrate watch
 export binary workers in_flight poll points interrupt HOME
 declare -p ACCOUNTS >"$keep/accounts"
 status=0
 "$binary" simulate --vault "v1=$points" --job-seconds "$jobs" --time-scale "$scale" --max-jobs "$quota" -- \
     bash -c "set -u; source '$keep/accounts'; HOME='$keep'; migrate" >"$keep/log" 2>&1 </dev/null || status=$?
-ended=$EPOCHREALTIME
 if ((status)); then
     tail -n 20 "$keep/log" >&2
     echo "the run ended with $status; everything is in $keep" >&2
