@@ -71,6 +71,9 @@ fn what_decides_is_pure() {
         "breaker",
         "window",
         "durations",
+        "forecast",
+        "job_times",
+        "assumptions",
     ];
     let names = pure.map(|name| format!("copy/{name}.rs"));
     let found: Vec<_> = all()

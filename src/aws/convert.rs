@@ -96,6 +96,7 @@ pub(super) fn copy_job(operation: &'static str, job: &sdk::CopyJob) -> Result<Co
             .destination_recovery_point_arn()
             .map(RecoveryPointArn::from_aws),
         resource_arn: job.resource_arn().map(ResourceArn::from_aws),
+        resource_type: job.resource_type().map(Box::from),
         state: CopyJobState::from_aws(job.state().map_or("unknown", |s| s.as_str())),
         status_message: job.status_message().map(str::to_owned),
         message_category: job.message_category().map(str::to_owned),

@@ -64,7 +64,7 @@ pub struct EligibilityRules {
 /// Types whose points AWS never copies across accounts.
 const NEVER_COPIED: &[&str] = &["Redshift", "Redshift Serverless"];
 /// Types that AWS Backup manages fully: their copies may lie under any key of the destination vault.
-const FULLY_MANAGED: &[&str] = &[
+pub(super) const FULLY_MANAGED: &[&str] = &[
     "EFS",
     "S3",
     "DynamoDB",

@@ -1,5 +1,6 @@
 //! The copy engine: what to start when, and the one loop that does it.
 
+pub mod assumptions;
 mod breaker;
 mod call;
 mod doubt;
@@ -11,6 +12,8 @@ pub mod event;
 pub mod evidence;
 pub mod failure;
 mod failure_texts;
+pub mod forecast;
+pub mod job_times;
 mod outcomes;
 pub mod plan;
 mod poller;

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use chrono::TimeDelta;
 
 use super::evidence::{Evidence, Findings};
+use super::job_times::JobTimes;
 use crate::aws::{ApiError, BackupClient, CopyJobFilter, ErrorClass};
 use crate::domain::{BackupVaultArn, BackupVaultName};
 
@@ -15,7 +16,7 @@ use crate::domain::{BackupVaultArn, BackupVaultName};
 const JOBS_LISTED: TimeDelta = TimeDelta::days(30);
 
 /// Reads the copy jobs into the destination vault, then its points: the copy of a job that is seen
-/// completed is there afterwards.
+/// completed is there afterwards. How long the jobs took is noted along the way.
 ///
 /// # Errors
 /// If AWS cannot be read. Denied permissions are no error: the evidence is then thinner, and the log
@@ -26,13 +27,18 @@ pub async fn read(
     dest_vault: &BackupVaultName,
     dest_vault_arn: &BackupVaultArn,
     mut evidence: Evidence<'_>,
+    job_times: &mut JobTimes,
 ) -> Result<Findings, ApiError> {
     let filter = CopyJobFilter {
         destination_vault_arn: Some(dest_vault_arn.clone()),
         created_after: Some(source.aws_now() - JOBS_LISTED),
         ..CopyJobFilter::default()
     };
-    match source.each_copy_job(&filter, |job| evidence.job(&job)).await {
+    let jobs = source.each_copy_job(&filter, |job| {
+        evidence.job(&job);
+        job_times.add(&job);
+    });
+    match jobs.await {
         Ok(()) => {}
         Err(error) if error.class == ErrorClass::AccessDenied => {
             tracing::warn!(%error, "cannot look for copy jobs that are under way already");

@@ -55,6 +55,8 @@ pub struct CopyJob {
     pub destination_recovery_point_arn: Option<RecoveryPointArn>,
     /// The resource behind the point.
     pub resource_arn: Option<ResourceArn>,
+    /// AWS's name of its type.
+    pub resource_type: Option<Box<str>>,
     /// Its state.
     pub state: CopyJobState,
     /// AWS's text on the state.
@@ -81,6 +83,7 @@ impl CopyJob {
             destination_backup_vault_arn: None,
             destination_recovery_point_arn: None,
             resource_arn: None,
+            resource_type: None,
             state,
             status_message: None,
             message_category: None,

@@ -2,6 +2,7 @@
 
 mod bar;
 mod console;
+mod forecast;
 mod listing;
 mod plan;
 mod progress;
@@ -14,7 +15,7 @@ use clap::ValueEnum;
 
 pub use console::{Console, ConsoleWriter};
 pub use listing::{FilterCount, PointRows, vaults};
-pub use plan::{ASSUMED_JOB_TIME, Pace, PlannedVault, plan};
+pub use plan::{Plan, PlannedVault, plan};
 pub use progress::{ProgressMode, ProgressReporter};
 pub use summary::{FailureGroup, Summary, SummaryFailure, VaultSummary};
 pub use text::{bytes, duration, sanitize};

@@ -1,12 +1,12 @@
 //! The plan of a copy run, before anything is done.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::OutputFormat;
-use super::text::{bytes, csv_error, duration, sanitize};
+use super::text::{bytes, csv_error, sanitize};
+use super::{OutputFormat, forecast};
+use crate::copy::forecast::Forecast;
 use crate::copy::plan::{PlanTally, Tally};
 
 /// One vault of a plan.
@@ -20,95 +20,85 @@ pub struct PlannedVault {
     pub setup: Vec<String>,
     /// The numbers.
     pub tally: PlanTally,
-    /// Points of the resource that has most of them.
-    pub longest_queue: usize,
+    /// How long it would take alone.
+    pub forecast: Forecast,
 }
 
-/// What a run may take, if copy jobs take [`ASSUMED_JOB_TIME`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// Jobs in flight at once.
-    pub in_flight: usize,
-    /// Time between looks at the jobs.
-    pub poll_interval: Duration,
-}
-
-/// AWS promises no time for a copy job; this is an assumption, and said to be one.
-pub const ASSUMED_JOB_TIME: Duration = Duration::from_mins(5);
-
-impl Pace {
-    /// Expected duration and calls. One resource's points are copied one after the other.
-    fn expect(&self, vault: &PlannedVault) -> (Duration, usize) {
-        let points = vault.tally.to_copy_total().points;
-        let rounds = points.div_ceil(self.in_flight.max(1)).max(vault.longest_queue);
-        let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
-        let time = ASSUMED_JOB_TIME.saturating_mul(rounds);
-        let polls = time.as_millis() / self.poll_interval.as_millis().max(1);
-        (
-            time,
-            points.saturating_add(usize::try_from(polls).unwrap_or(usize::MAX)),
-        )
-    }
+/// The plan of a run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Its vaults.
+    pub vaults: Vec<PlannedVault>,
+    /// How long all of them take together, as they share the bounds of the run.
+    pub forecast: Forecast,
+    /// The filters in words.
+    pub selection: String,
 }
 
 /// Writes a plan.
 ///
 /// # Errors
 /// If `out` cannot be written.
-pub fn plan(
-    vaults: &[PlannedVault],
-    selection: &str,
-    pace: Pace,
-    format: OutputFormat,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub fn plan(plan: &Plan, format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
+    let vaults = &plan.vaults;
     match format {
-        OutputFormat::Table => vaults
-            .iter()
-            .try_for_each(|vault| text(vault, selection, pace, out)),
+        OutputFormat::Table => {
+            for vault in vaults {
+                text(vault, &plan.selection, vaults.len() == 1, out)?;
+            }
+            if vaults.len() > 1 && plan.forecast.bound.is_some() {
+                writeln!(out, "All {} vaults", vaults.len())?;
+                forecast::text(&plan.forecast, vaults.len(), out)?;
+            }
+            Ok(())
+        }
         OutputFormat::Json => {
-            let all: Vec<Value> = vaults.iter().map(|vault| object(vault, pace)).collect();
-            serde_json::to_writer_pretty(
-                &mut *out,
-                &json!({"dry_run": true, "selection": selection, "vaults": all}),
-            )?;
+            let all: Vec<Value> = vaults.iter().map(object).collect();
+            let document = json!({
+                "dry_run": true,
+                "selection": plan.selection,
+                "vaults": all,
+                "forecast": forecast::object(&plan.forecast),
+            });
+            serde_json::to_writer_pretty(&mut *out, &document)?;
             writeln!(out)
         }
         OutputFormat::Ndjson => vaults
             .iter()
-            .try_for_each(|vault| writeln!(out, "{}", object(vault, pace))),
-        OutputFormat::Csv => {
-            let mut writer = csv::Writer::from_writer(out);
-            let line = writer.write_record(["backup_vault_name", "action", "detail", "points", "bytes"]);
-            line.map_err(csv_error)?;
-            for vault in vaults {
-                let copy = vault
-                    .tally
-                    .to_copy
-                    .iter()
-                    .map(|(kind, t)| ("copy", kind.as_str(), *t));
-                let skip = vault
-                    .tally
-                    .skipped
-                    .iter()
-                    .map(|(reason, t)| ("skip", reason.as_str(), *t));
-                for (action, detail, tally) in copy.chain(skip) {
-                    let (points, size) = (tally.points.to_string(), tally.bytes.to_string());
-                    let record = writer.write_record([&vault.source, action, detail, &points, &size]);
-                    record.map_err(csv_error)?;
-                }
-            }
-            writer.flush()
+            .try_for_each(|vault| writeln!(out, "{}", object(vault))),
+        OutputFormat::Csv => rows(vaults, out),
+    }
+}
+
+fn rows(vaults: &[PlannedVault], out: &mut dyn Write) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    let line = writer.write_record(["backup_vault_name", "action", "detail", "points", "bytes"]);
+    line.map_err(csv_error)?;
+    for vault in vaults {
+        let copy = vault
+            .tally
+            .to_copy
+            .iter()
+            .map(|(kind, t)| ("copy", kind.as_str(), *t));
+        let skip = vault
+            .tally
+            .skipped
+            .iter()
+            .map(|(reason, t)| ("skip", reason.as_str(), *t));
+        for (action, detail, tally) in copy.chain(skip) {
+            let (points, size) = (tally.points.to_string(), tally.bytes.to_string());
+            let record = writer.write_record([&vault.source, action, detail, &points, &size]);
+            record.map_err(csv_error)?;
         }
     }
+    writer.flush()
 }
 
 fn tally(name: &str, key: &str, tally: Tally) -> Value {
     json!({key: name, "points": tally.points, "bytes": tally.bytes})
 }
 
-fn object(vault: &PlannedVault, pace: Pace) -> Value {
-    let (time, calls) = pace.expect(vault);
+fn object(vault: &PlannedVault) -> Value {
     let total = vault.tally.to_copy_total();
     json!({
         "backup_vault_name": vault.source,
@@ -119,16 +109,18 @@ fn object(vault: &PlannedVault, pace: Pace) -> Value {
         "by_resource_type":
             vault.tally.to_copy.iter().map(|(k, t)| tally(k, "resource_type", *t)).collect::<Vec<_>>(),
         "skipped": vault.tally.skipped.iter().map(|(k, t)| tally(k, "reason", *t)).collect::<Vec<_>>(),
-        "expected_calls": calls,
-        "expected_seconds": time.as_secs(),
-        "assumed_job_seconds": ASSUMED_JOB_TIME.as_secs(),
+        "expected_calls": forecast::calls(&vault.forecast, 1),
+        "expected_seconds": vault.forecast.likely.as_secs(),
+        "assumed_job_seconds": forecast::mean_job(&vault.forecast).as_secs(),
+        "forecast": forecast::object(&vault.forecast),
         "under_way": vault.tally.under_way.points,
         "completed": vault.tally.completed.points,
         "failed": vault.tally.failed.points,
     })
 }
 
-fn text(vault: &PlannedVault, selection: &str, pace: Pace, out: &mut dyn Write) -> io::Result<()> {
+/// With what is expected of the vault if it is alone.
+fn text(vault: &PlannedVault, selection: &str, alone: bool, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "Vault {} -> {}",
@@ -157,14 +149,8 @@ fn text(vault: &PlannedVault, selection: &str, pace: Pace, out: &mut dyn Write) 
             bytes(tally.bytes)
         )?;
     }
-    if total.points > 0 {
-        let (time, calls) = pace.expect(vault);
-        let (time, job) = (duration(time), duration(ASSUMED_JOB_TIME));
-        let in_flight = pace.in_flight;
-        writeln!(
-            out,
-            "  Expected: about {time} and {calls} calls, if a copy job takes {job} (assumed) with {in_flight} at once"
-        )?;
+    if alone {
+        forecast::text(&vault.forecast, 1, out)?;
     }
     for (name, tally) in [
         ("Under way in AWS", vault.tally.under_way),

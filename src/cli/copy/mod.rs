@@ -23,11 +23,13 @@ use super::copy_args::MaxInFlight;
 use super::output::{tell_repeats, to_stdout};
 use super::selection::Selection;
 use crate::copy::event::{RunStats, StopReason};
+use crate::copy::forecast::Bounds;
 use crate::copy::plan::PlanTally;
 use crate::copy::run::RunEnd;
 use crate::copy::stop::StopSource;
+use crate::copy::window::MAX_IN_FLIGHT;
 use crate::error::{AppError, Outcome, code};
-use crate::report::{self, OutputFormat, Pace, PlannedVault, Summary, bytes};
+use crate::report::{self, OutputFormat, Plan, PlannedVault, Summary, bytes};
 
 /// One `copy`, from its options to its end.
 #[derive(Debug)]
@@ -147,10 +149,11 @@ impl CopyCommand {
         let (clients, vaults) = Box::pin(unless_stopped(stop, Box::pin(prepare))).await??;
         selection.report_unmatched();
         warn_of_limits(args, &vaults);
-        let plan: Vec<PlannedVault> = vaults.iter().map(PreparedVault::planned).collect();
+        let mut plan = self.plan(&vaults);
         if args.dry_run {
             let format = args.output.unwrap_or(OutputFormat::Table);
-            to_stdout(|out| report::plan(&plan, &preparation.selection_text(), self.pace(), format, out))?;
+            plan.selection = preparation.selection_text();
+            to_stdout(|out| report::plan(&plan, format, out))?;
             return Ok(Outcome::Done);
         }
         if !unless_stopped(stop, self.confirm(&plan)).await?? {
@@ -167,29 +170,48 @@ impl CopyCommand {
         Duration::from_secs_f64(self.args.drain_minutes * 60.0)
     }
 
-    /// What the settings make of a plan.
-    fn pace(&self) -> Pace {
-        let in_flight = match self.args.max_in_flight {
-            Some(MaxInFlight::Fixed(n)) => n,
-            None | Some(MaxInFlight::Auto) => usize::from(self.args.workers),
+    /// What is to be done, and how long that may take.
+    fn plan(&self, vaults: &[PreparedVault]) -> Plan {
+        let bounds = self.bounds();
+        let planned: Vec<PlannedVault> = vaults.iter().map(|vault| vault.planned(&bounds)).collect();
+        let forecast = match &planned[..] {
+            [one] => one.forecast.clone(),
+            _ => prepare::forecast(vaults, &bounds),
         };
-        Pace {
-            in_flight,
-            poll_interval: Duration::from_secs_f64(self.args.poll_interval),
+        Plan {
+            vaults: planned,
+            forecast,
+            selection: "all".to_owned(),
+        }
+    }
+
+    /// What the options say of the pace.
+    fn bounds(&self) -> Bounds {
+        let args = &self.args;
+        Bounds {
+            in_flight: match args.max_in_flight {
+                None => usize::from(args.workers),
+                Some(MaxInFlight::Fixed(n)) => n,
+                // As far as AWS lets it, and that is what the quotas are for.
+                Some(MaxInFlight::Auto) => MAX_IN_FLIGHT,
+            },
+            per_resource: usize::from(args.max_in_flight_per_resource),
+            per_type: args.limit.iter().cloned().collect(),
+            poll_interval: Duration::from_secs_f64(args.poll_interval),
         }
     }
 
     /// Shows the plan in short and, on a terminal, asks.
-    async fn confirm(&self, plan: &[PlannedVault]) -> Result<bool, AppError> {
+    async fn confirm(&self, plan: &Plan) -> Result<bool, AppError> {
         let mut total = PlanTally::default();
-        for vault in plan {
+        for vault in &plan.vaults {
             total.merge(&vault.tally);
         }
         let to_copy = total.to_copy_total();
         let console = &self.session.console;
         if !self.session.global.quiet {
             let mut text = Vec::new();
-            report::plan(plan, "all", self.pace(), OutputFormat::Table, &mut text)
+            report::plan(plan, OutputFormat::Table, &mut text)
                 .map_err(|error| AppError::io("show the plan", error))?;
             console.line(String::from_utf8_lossy(&text).trim_end());
         }

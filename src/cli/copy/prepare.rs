@@ -1,6 +1,7 @@
 //! Everything before the first copy job: what is there, what is to be done, and where it is kept.
 //! Nothing is changed here.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
@@ -15,6 +16,8 @@ use crate::cli::selection::Selection;
 use crate::cli::source_vault;
 use crate::copy::eligibility::{EligibilityRules, is_fully_managed_type};
 use crate::copy::evidence::Evidence;
+use crate::copy::forecast::{Bounds, Forecast, Mix};
+use crate::copy::job_times::JobTimes;
 use crate::copy::plan::{self, PlanRules, PlanTally};
 use crate::copy::{reconcile, settle};
 use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint};
@@ -38,6 +41,8 @@ pub(super) struct PreparedVault {
     pub(super) opened: Opened,
     /// The plan of a new run; a loaded state holds its own.
     pub(super) items: Items,
+    /// How long copy jobs into the destination have taken.
+    pub(super) job_times: JobTimes,
 }
 
 impl PreparedVault {
@@ -50,7 +55,7 @@ impl PreparedVault {
     }
 
     /// Its part of the plan.
-    pub(super) fn planned(&self) -> PlannedVault {
+    pub(super) fn planned(&self, bounds: &Bounds) -> PlannedVault {
         let mut setup = Vec::new();
         if let Some(needed) = &self.setup {
             if needed.vault.is_none() {
@@ -68,25 +73,22 @@ impl PreparedVault {
             destination_arn: self.header.destination_vault_arn.to_string(),
             setup,
             tally: PlanTally::of(self.items()),
-            longest_queue: longest_queue(self.items()),
+            forecast: Forecast::of(&Mix::of([self.items()]), bounds, &self.job_times),
         }
     }
 }
 
-/// Points of the resource that has most: AWS copies them one after the other.
-fn longest_queue(items: &Items) -> usize {
-    let mut queues: Vec<u32> = Vec::new();
-    for row in items.rows().filter(|row| row.standing() == Standing::Pending) {
-        let place = usize::try_from(row.resource_number()).unwrap_or(usize::MAX);
-        if queues.len() <= place {
-            queues.resize(place.saturating_add(1), 0);
-        }
-        if let Some(length) = queues.get_mut(place) {
-            *length += 1;
+/// How long vaults take together. Those that have one destination know the same jobs.
+pub(super) fn forecast(vaults: &[PreparedVault], bounds: &Bounds) -> Forecast {
+    let mut job_times = JobTimes::default();
+    let mut destinations = BTreeSet::new();
+    for vault in vaults {
+        if destinations.insert(vault.header.destination_vault_arn.as_str()) {
+            job_times.merge(&vault.job_times);
         }
     }
-    let longest = queues.into_iter().max().unwrap_or(0);
-    usize::try_from(longest).unwrap_or(usize::MAX)
+    let mix = Mix::of(vaults.iter().map(PreparedVault::items));
+    Forecast::of(&mix, bounds, &job_times)
 }
 
 /// Reads everything and plans.
@@ -137,6 +139,7 @@ impl Preparation<'_> {
         let mut opened = state_file::choose(self.args, &header)?;
         self.selection.load().await?;
         let mut items = Items::default();
+        let mut job_times = JobTimes::default();
         if let Some(loaded) = &mut opened.loaded {
             self.follow_up(&clients.source, name, &header, loaded).await?;
         } else {
@@ -147,7 +150,8 @@ impl Preparation<'_> {
                 .loaded
                 .as_mut()
                 .map_or(&mut items, |loaded| &mut loaded.items);
-            self.reconcile(clients, &header, &dest_vault, &vault.arn, ledger)
+            job_times = self
+                .reconcile(clients, &header, &dest_vault, &vault.arn, ledger)
                 .await?;
         }
         let prepared = PreparedVault {
@@ -156,6 +160,7 @@ impl Preparation<'_> {
             setup,
             opened,
             items,
+            job_times,
         };
         self.require_key(&prepared)?;
         if let Some(vault) = lock_of {
@@ -205,7 +210,7 @@ impl Preparation<'_> {
         text
     }
 
-    /// Settles what waits against what the destination has.
+    /// Settles what waits against what the destination has; answers how long former jobs took.
     async fn reconcile(
         &self,
         clients: &Clients,
@@ -213,11 +218,20 @@ impl Preparation<'_> {
         dest_vault: &BackupVaultName,
         source_vault_arn: &BackupVaultArn,
         items: &mut Items,
-    ) -> Result<(), AppError> {
+    ) -> Result<JobTimes, AppError> {
         let evidence = Evidence::of(items, source_vault_arn.as_str(), Utc::now());
         let dest = clients.destination.as_ref();
         let dest_vault_arn = &header.destination_vault_arn;
-        let findings = reconcile::read(&clients.source, dest, dest_vault, dest_vault_arn, evidence).await?;
+        let mut job_times = JobTimes::default();
+        let findings = reconcile::read(
+            &clients.source,
+            dest,
+            dest_vault,
+            dest_vault_arn,
+            evidence,
+            &mut job_times,
+        )
+        .await?;
         if self.args.resume {
             if !self.args.force_recopy {
                 let records = settle::settle_loaded(items, &findings);
@@ -226,7 +240,7 @@ impl Preparation<'_> {
         } else {
             settle::settle_new(items, &findings, self.args.force_recopy).map_err(StateError::from)?;
         }
-        Ok(())
+        Ok(job_times)
     }
 
     async fn list(&self, source: &BackupClient, vault: &BackupVaultName) -> Result<Items, AppError> {
