@@ -149,14 +149,16 @@ impl Supervisor {
 
     /// Writes what is still to be said, for as long as somebody reads it. A signal cuts that short.
     pub(super) fn last_words(&self, ending: &Ending) {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-            return;
-        };
         let stopped = self.stop.subscribe().borrow().is_some();
         let patience = match ending {
             Ending::Late(_) => NO_PATIENCE,
             _ if stopped => NO_PATIENCE.saturating_mul(10),
             Ending::Ended(_) | Ending::Broken => PATIENCE,
+        };
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            // Whatever is lacking, why the program ends has to be read.
+            self.console.written_within(patience);
+            return;
         };
         runtime.block_on(async {
             let mut signals = match self.stops_at_signals.then(Signals::catch) {

@@ -206,12 +206,8 @@ impl Console {
         let mut before = 0;
         let mut since = tokio::time::Instant::now();
         loop {
-            {
-                let queue = self.shared.lock();
-                let idle = queue.texts.is_empty() && !queue.bar_changed && !queue.busy;
-                if idle || queue.dead {
-                    return;
-                }
+            if self.is_written() {
+                return;
             }
             let taken = self.shared.stderr.taken();
             if taken != before {
@@ -223,6 +219,21 @@ impl Console {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// The same where there is no runtime to wait in, for this long at most.
+    pub fn written_within(&self, time: Duration) {
+        let began = Instant::now();
+        while !self.is_written() && began.elapsed() < time {
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Whether all that was said is written, or nobody is there to write it.
+    fn is_written(&self) -> bool {
+        let queue = self.shared.lock();
+        let idle = queue.texts.is_empty() && !queue.bar_changed && !queue.busy;
+        idle || queue.dead
     }
 
     /// Whether the calling thread is the one that writes: what it says of its own end it has to
