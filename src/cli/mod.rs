@@ -25,6 +25,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 use args::{Cli, Command, GlobalArgs};
 use connection::Connections;
+use selection::Selection;
 use supervise::{Ending, Supervisor};
 
 use crate::aws::Context;
@@ -66,6 +67,11 @@ pub fn main() -> ExitCode {
         }
     };
     let colour = output::use_colour(cli.global.color);
+    // Until here, and for a command line that is wrong, there is no thread, no socket and no file.
+    if let Err(error) = check(&cli.command) {
+        output::show_error_at_once(&error, colour);
+        return ExitCode::from(code(&Err(error)));
+    }
     let console = match Console::start() {
         Ok(console) => console,
         Err(error) => {
@@ -94,6 +100,22 @@ pub fn main() -> ExitCode {
         .unwrap_or_else(|error| Ending::Ended(Err(AppError::io("start the program's threads", error))));
     let result = conclude(&supervisor, ending, colour);
     ExitCode::from(code(&result))
+}
+
+/// What is wrong with options that does not show in one alone.
+fn check(command: &Command) -> Result<(), AppError> {
+    match command {
+        Command::Copy(args) => {
+            copy::check(args)?;
+            Selection::check(&args.filter)
+        }
+        Command::Filter(args) => Selection::check(&args.filter),
+        Command::Verify(args) => {
+            verify::check(args)?;
+            Selection::check(&args.filter)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Says what is left to be said, and makes an outcome of every ending.

@@ -24,6 +24,20 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
+    /// Whether the lists can be read; nothing else is looked at, and nothing is told.
+    ///
+    /// # Errors
+    /// If one is empty.
+    pub(super) fn check(options: &FilterOptions) -> Result<(), AppError> {
+        for (option, text) in [
+            ("--allowed-apmids", &options.allowed_apmids),
+            ("--excluded-apmids", &options.excluded_apmids),
+        ] {
+            text.as_deref().map(|text| parse(option, text)).transpose()?;
+        }
+        Ok(())
+    }
+
     /// Reads the options. Of the metadata file no more is looked at than whether it is there.
     ///
     /// # Errors
@@ -112,10 +126,14 @@ impl Selection {
     }
 }
 
+fn parse(option: &str, text: &str) -> Result<ValueList, AppError> {
+    ValueList::parse(text)
+        .map_err(|error| AppError::usage(format!("{option}: {error}"), "for example: APP001,APP002"))
+}
+
 fn list(option: &str, text: Option<&str>) -> Result<Option<ValueList>, AppError> {
     let Some(text) = text else { return Ok(None) };
-    let list = ValueList::parse(text)
-        .map_err(|error| AppError::usage(format!("{option}: {error}"), "for example: APP001,APP002"))?;
+    let list = parse(option, text)?;
     if list.empty_elements > 0 {
         tracing::warn!("{option}: {} empty elements are passed over", list.empty_elements);
     }

@@ -19,7 +19,8 @@ use crate::state::location::Newest;
 use crate::state::{self, ItemState, StateError, directory, location};
 use crate::verify::{Comparison, VaultVerification, compare};
 
-pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, AppError> {
+/// Options that do not go together.
+pub(super) fn check(args: &VerifyArgs) -> Result<(), AppError> {
     let one_vault = args.vault.len() == 1;
     if !one_vault && (args.dest.dest_vault.is_some() || args.state_file.is_some()) {
         return Err(AppError::usage(
@@ -27,6 +28,10 @@ pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, 
             "name it with --vault, once",
         ));
     }
+    Ok(())
+}
+
+pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, AppError> {
     let selection = Selection::new(&args.filter)?;
     let connections = session.connections(&args.connection, &args.source).await;
     let source = connections.source(&args.source).await?;

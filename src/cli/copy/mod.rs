@@ -66,7 +66,8 @@ pub(super) async fn run(args: CopyArgs, session: Session) -> Result<Outcome, App
     result
 }
 
-fn check(args: &CopyArgs) -> Result<(), AppError> {
+/// Options that do not go together.
+pub(super) fn check(args: &CopyArgs) -> Result<(), AppError> {
     if args.resume && args.reset {
         return Err(AppError::usage(
             "Cannot use both flags together: --resume and --reset",
@@ -127,7 +128,6 @@ impl CopyCommand {
     async fn run(&self) -> Result<Outcome, AppError> {
         let args = &self.args;
         let stop = &*self.session.stop;
-        check(args)?;
         let selection = Selection::new(&args.filter)?;
         let connections =
             unless_stopped(stop, self.session.connections(&args.connection, &args.source)).await?;
