@@ -12,13 +12,12 @@
     reason = "a benchmark may fail, and prints what it measured"
 )]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use chrono::DateTime;
 use criterion::{BenchmarkId, Criterion};
 use shuffle_aws_vaults::copy::scheduler::{ItemId, Limits, Scheduler};
-use shuffle_aws_vaults::copy::window::Window;
 use shuffle_aws_vaults::domain::{
     BackupVaultArn, CopyJobId, IdempotencyToken, RecoveryPointArn, ResourceArn,
 };
@@ -31,9 +30,10 @@ const IN_FLIGHT: usize = 100;
 
 fn limits() -> Limits {
     Limits {
-        window: Window::fixed(IN_FLIGHT),
+        in_flight: IN_FLIGHT,
+        found_from: None,
         per_resource: 1,
-        per_type: HashMap::new(),
+        per_type: BTreeMap::new(),
     }
 }
 

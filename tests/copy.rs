@@ -264,6 +264,37 @@ fn a_quota_is_waited_for() {
 }
 
 #[test]
+fn a_quota_of_one_type_does_not_hold_up_the_others() {
+    for in_flight in ["20", "auto"] {
+        let rig = Rig::new("--vault v1=60 --types EFS,EBS --job-seconds 0.2-0.3 --max-jobs EBS+EC2=2");
+        let key = "arn:aws:kms:us-east-1:987654321098:key/1";
+        let options = format!("--vault v1 --max-in-flight {in_flight} --dest-kms-key-arn {key}");
+        let done = rig.run(&copy(&options));
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        done.assert_copied_once(60);
+        let mut ends: Vec<(&str, bool)> = done.ledger["copies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|job| {
+                (
+                    job["completed"].as_str().unwrap(),
+                    job["resource_arn"].as_str().unwrap().contains(":volume/"),
+                )
+            })
+            .collect();
+        ends.sort_unstable();
+        let last_of_efs = ends.iter().rposition(|(_, is_ebs)| !is_ebs).unwrap();
+        let ebs_before = ends
+            .iter()
+            .take(last_of_efs)
+            .filter(|(_, is_ebs)| *is_ebs)
+            .count();
+        assert!(ebs_before <= 15, "{ebs_before} of 30, {in_flight} in flight");
+    }
+}
+
+#[test]
 fn one_cause_for_all_stops_the_run_and_names_the_fix() {
     let rig = Rig::new(QUICK);
     let rig = Rig { sim: [rig.sim.clone(), vec!["--fail-share".into(), "1".into(), "--fail-message".into(),

@@ -70,6 +70,8 @@ fn what_decides_is_pure() {
         "outcomes",
         "breaker",
         "window",
+        "share",
+        "resource_queues",
         "durations",
         "forecast",
         "job_times",

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::domain::Region;
-use crate::sim::{FaultSpec, Options, Range, SeedVault, Server, SimError, access_key};
+use crate::sim::{FaultSpec, MaxJobs, Options, Range, SeedVault, Server, SimError, access_key};
 
 mod args;
 

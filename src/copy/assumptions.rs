@@ -1,6 +1,7 @@
-//! What forecasts assume where nothing was measured: AWS's default quotas, and the time that a copy job
-//! takes. Data, and shown with every forecast; `--limit` and former jobs say better.
+//! What is assumed where nobody has measured: AWS's default quotas, and the time that a copy job takes. Data,
+//! shown with every forecast; `--limit`, former jobs and AWS's refusals say better.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::eligibility::FULLY_MANAGED;
@@ -14,6 +15,19 @@ pub struct Quota {
     pub at_once: usize,
     /// The types, as AWS writes them.
     pub types: &'static [&'static str],
+}
+
+impl Quota {
+    /// The one that a type is under, if any is known.
+    pub fn of(resource_type: &str) -> Option<&'static Self> {
+        QUOTAS.iter().find(|quota| quota.types.contains(&resource_type))
+    }
+
+    /// Jobs at once if the operator's limit of one of its types says that it was raised.
+    pub fn raised_by(&self, per_type: &BTreeMap<String, usize>) -> usize {
+        let limits = self.types.iter().filter_map(|kind| per_type.get(*kind));
+        limits.copied().fold(self.at_once, usize::max)
+    }
 }
 
 /// AWS's defaults, from the Developer Guide ("AWS Backup quotas") and, where another service makes the copy,

@@ -243,7 +243,7 @@ impl Engine<'_> {
                 AGAIN
             }
             ErrorClass::Quota => {
-                self.quota_reached(now);
+                self.quota_reached(id, now);
                 AGAIN.max(self.policy.poll_interval)
             }
             ErrorClass::Transient | ErrorClass::Cancelled => AGAIN,

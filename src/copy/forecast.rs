@@ -167,7 +167,7 @@ impl Forecast {
         let quotas: Vec<(&Quota, usize)> = QUOTAS
             .iter()
             .filter(|quota| types.iter().any(|t| quota.types.contains(&&*t.resource_type)))
-            .map(|quota| (quota, raised(quota, bounds)))
+            .map(|quota| (quota, quota.raised_by(&bounds.per_type)))
             .collect();
         let poll = milliseconds(bounds.poll_interval);
         let (mut best, mut likely, mut bound) = (0, 0, None);
@@ -201,11 +201,6 @@ fn type_forecast(kind: &str, queues: &Queues, known: &JobTimes) -> TypeForecast 
         likely_job: measured.map_or(assumed, |jobs| jobs.mean),
         former_jobs: measured.map_or(0, |jobs| jobs.jobs),
     }
-}
-
-fn raised(quota: &Quota, bounds: &Bounds) -> usize {
-    let limits = quota.types.iter().filter_map(|kind| bounds.per_type.get(*kind));
-    limits.copied().fold(quota.at_once, usize::max)
 }
 
 fn pools<'a>(

@@ -18,10 +18,12 @@ mod outcomes;
 pub mod plan;
 mod poller;
 pub mod reconcile;
+mod resource_queues;
 pub mod retention;
 pub mod run;
 pub mod scheduler;
 pub mod settle;
+mod share;
 #[cfg(test)]
 mod simulation;
 pub mod stop;

@@ -148,7 +148,7 @@ impl Engine<'_> {
             }
             ErrorClass::Quota => {
                 let in_flight = self.in_flight.len();
-                self.quota_reached(now);
+                self.quota_reached(id, now);
                 self.not_taken(id, "AWS takes no more copy jobs for now", now.elapsed);
                 self.emit(CopyEventKind::QuotaReached { in_flight });
             }
@@ -168,9 +168,10 @@ impl Engine<'_> {
         self.remedy(id, error.code, error.message, now);
     }
 
-    pub(super) fn quota_reached(&mut self, now: Moment) {
+    /// AWS runs as many jobs of the item's type as it may.
+    pub(super) fn quota_reached(&mut self, id: ItemId, now: Moment) {
         let wait = QUOTA_WAIT.min(self.policy.poll_interval * 2);
-        self.scheduler.quota_reached(now.elapsed + wait);
+        self.scheduler.quota_reached(id, now.elapsed + wait);
     }
 
     /// AWS surely made no job: whatever is sent next for the point is the same attempt.
@@ -311,7 +312,7 @@ impl Engine<'_> {
         match cause.remedy() {
             Remedy::Requeue => {
                 if cause == FailureCause::TooManyJobs {
-                    self.quota_reached(now);
+                    self.quota_reached(id, now);
                 }
                 self.requeue(id, &message, again_at);
             }

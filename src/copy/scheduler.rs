@@ -2,15 +2,17 @@
 //!
 //! AWS bounds copy jobs by resource type and by resource, not by caller (AWS Backup quotas), so
 //! starts go round-robin over types, within a type round-robin over resources, and within a
-//! resource oldest first, which keeps incremental copies small. Time is what the caller says it is:
-//! a duration since the run began.
+//! resource oldest first, which keeps incremental copies small. Where AWS takes no more jobs of a type,
+//! those of other quotas go on. Time is what the caller says it is: a duration since the run began.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::hash::{BuildHasher as _, RandomState};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::assumptions::Quota;
+use super::resource_queues::ResourceQueues;
+use super::share::Share;
 use super::window::Window;
 
 /// An item: its vault's place in the run and its place in that vault's ledger.
@@ -26,55 +28,20 @@ pub struct ItemId {
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Jobs in flight altogether.
-    pub window: Window,
+    pub in_flight: usize,
+    /// If AWS's limits are to be found: jobs in flight at first, of the types of each of its quotas.
+    pub found_from: Option<usize>,
     /// Jobs in flight for one resource; AWS runs one at a time and allows 30.
     pub per_resource: usize,
-    /// Jobs in flight by resource type.
-    pub per_type: HashMap<String, usize>,
-}
-
-/// What is kept of each item. Those of one resource that wait are a list, which costs no memory of
-/// its own: there are about as many resources as items.
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    /// Number of its resource.
-    resource: u32,
-    /// The one behind it, if it waits.
-    next: Link,
-}
-
-#[derive(Debug, Default)]
-struct Resource {
-    type_index: u16,
-    in_ring: bool,
-    in_flight: u32,
-    /// The first that waits, and the last.
-    first: Link,
-    last: Link,
-}
-
-/// An item or none, in the room of an item: no vault has a place of that number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Link(ItemId);
-
-impl Default for Link {
-    fn default() -> Self {
-        Self(ItemId {
-            vault: u16::MAX,
-            index: u32::MAX,
-        })
-    }
-}
-
-impl Link {
-    fn item(self) -> Option<ItemId> {
-        (self != Self::default()).then_some(self.0)
-    }
+    /// Jobs in flight by resource type. One above AWS's default quota says that the quota was raised.
+    pub per_type: BTreeMap<String, usize>,
 }
 
 #[derive(Debug)]
 struct TypeQueue {
     name: Arc<str>,
+    quota: Option<&'static Quota>,
+    share: usize,
     ring: VecDeque<u32>,
     in_flight: usize,
     cap: usize,
@@ -84,30 +51,15 @@ struct TypeQueue {
 #[derive(Debug)]
 pub struct Scheduler {
     limits: Limits,
-    resources: Vec<Resource>,
-    /// By the hash of the ARN. If two had the same, they would only wait for each other.
-    resource_index: HashMap<u64, u32>,
-    hasher: RandomState,
+    resources: ResourceQueues,
     types: Vec<TypeQueue>,
     next_type: usize,
-    /// By vault, then by place in its ledger.
-    slots: Vec<Vec<Slot>>,
+    shares: Vec<Share>,
     delayed: BinaryHeap<Reverse<(Duration, ItemId)>>,
     in_flight: usize,
     pending: usize,
-    full: Option<Full>,
     /// The latest moment that it was told.
     now: Duration,
-}
-
-/// AWS has said that it takes no more jobs.
-#[derive(Debug, Clone, Copy)]
-struct Full {
-    /// When that is doubted.
-    until: Duration,
-    /// Jobs that have ended since: so many may be started, and no more, or each job that ends would
-    /// cost as many refused calls as there are workers.
-    room: usize,
 }
 
 impl Scheduler {
@@ -115,16 +67,13 @@ impl Scheduler {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            resources: Vec::new(),
-            resource_index: HashMap::new(),
-            hasher: RandomState::new(),
+            resources: ResourceQueues::default(),
             types: Vec::new(),
             next_type: 0,
-            slots: Vec::new(),
+            shares: Vec::new(),
             delayed: BinaryHeap::new(),
             in_flight: 0,
             pending: 0,
-            full: None,
             now: Duration::ZERO,
         }
     }
@@ -145,51 +94,43 @@ impl Scheduler {
     pub fn take_start(&mut self, now: Duration) -> Option<ItemId> {
         self.release_delayed(now);
         self.now = now;
-        // Forgotten once it has passed, so that it wakes nobody again.
-        self.full = self.full.filter(|full| now < full.until);
-        if self.full.is_some_and(|full| full.room == 0) {
+        for share in &mut self.shares {
+            share.forget_refusal(now);
+        }
+        if self.in_flight >= self.limits.in_flight {
             return None;
         }
-        if self.in_flight >= self.limits.window.size() && self.can_start() {
-            self.limits.window.on_full(now);
-        }
-        if self.in_flight >= self.limits.window.size() {
-            return None;
-        }
-        for step in 0..self.types.len() {
-            let type_index = (self.next_type + step) % self.types.len();
+        let resource_index = self.next_ready(now)?;
+        self.resources.get_mut(resource_index)?.in_ring = false;
+        let id = self.resources.pop_front(resource_index)?;
+        self.pending -= 1;
+        self.share_of(resource_index)?.started();
+        self.occupy(resource_index);
+        self.ring_if_ready(resource_index);
+        Some(id)
+    }
+
+    /// The resource whose turn it is, of the next type that has room.
+    fn next_ready(&mut self, now: Duration) -> Option<u32> {
+        let types = self.types.len();
+        for step in 0..types {
+            let type_index = (self.next_type + step) % types;
             let queue = self.types.get_mut(type_index)?;
-            if queue.in_flight >= queue.cap {
-                continue;
+            let is_ready = queue.in_flight < queue.cap && !queue.ring.is_empty();
+            if is_ready && self.shares.get_mut(queue.share)?.has_room(now) {
+                self.next_type = (type_index + 1) % types;
+                return queue.ring.pop_front();
             }
-            let Some(resource_index) = queue.ring.pop_front() else {
-                continue;
-            };
-            self.next_type = (type_index + 1) % self.types.len();
-            self.resource(resource_index)?.in_ring = false;
-            let id = self.pop_waiting(resource_index)?;
-            self.pending -= 1;
-            if let Some(full) = &mut self.full {
-                full.room -= 1;
-            }
-            self.occupy(resource_index);
-            self.ring_if_ready(resource_index);
-            return Some(id);
         }
         None
     }
 
-    /// Whether but for the window an item could be started.
-    fn can_start(&self) -> bool {
-        let ready = |queue: &TypeQueue| queue.in_flight < queue.cap && !queue.ring.is_empty();
-        self.types.iter().any(ready)
-    }
-
     /// A job has ended, or its start was refused for good: its slot is free.
     pub fn finished(&mut self, id: ItemId) {
-        self.free(id);
-        if let Some(full) = &mut self.full {
-            full.room += 1;
+        if let Some(resource) = self.free(id)
+            && let Some(share) = self.share_of(resource)
+        {
+            share.ended();
         }
     }
 
@@ -200,12 +141,14 @@ impl Scheduler {
         self.delayed.push(Reverse((not_before, id)));
     }
 
-    /// AWS takes no more jobs: wait for one to end, but no longer than until `until`.
-    pub fn quota_reached(&mut self, until: Duration) {
-        // The item that was refused still holds its slot here.
-        let others = self.in_flight.saturating_sub(1);
-        self.limits.window.on_quota(others, self.now);
-        self.full = Some(Full { until, room: 0 });
+    /// AWS took no job of the item, which still holds its slot, for it runs as many as it may of its type:
+    /// wait for one of those to end, but no longer than until `until`.
+    pub fn quota_reached(&mut self, id: ItemId, until: Duration) {
+        let now = self.now;
+        let resource = self.resources.resource_of(id);
+        if let Some(share) = resource.and_then(|resource| self.share_of(resource)) {
+            share.refused(now, until);
+        }
     }
 
     /// Jobs under way, and items being started.
@@ -221,129 +164,44 @@ impl Scheduler {
     /// When waiting alone makes a start possible again.
     pub fn next_wake(&self) -> Option<Duration> {
         let delayed = self.delayed.peek().map(|Reverse((at, _))| *at);
-        match (delayed, self.full.map(|full| full.until)) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let full = self.shares.iter().filter_map(Share::full_until);
+        full.chain(delayed).min()
     }
 
     fn register(&mut self, id: ItemId, resource_arn: &str, resource_type: &str) -> u32 {
-        let hash = self.hasher.hash_one(resource_arn);
-        let index = if let Some(index) = self.resource_index.get(&hash) {
-            *index
-        } else {
-            // There are no more resources than items, whose numbers are of the same size.
-            let index = u32::try_from(self.resources.len()).unwrap_or(u32::MAX);
-            let type_index = self.type_index(resource_type);
-            self.resources.push(Resource {
-                type_index,
-                ..Resource::default()
-            });
-            self.resource_index.insert(hash, index);
-            index
-        };
-        let (vault, place) = places(id);
-        if self.slots.len() <= vault {
-            self.slots.resize(vault + 1, Vec::new());
-        }
-        if let Some(slots) = self.slots.get_mut(vault) {
-            if slots.len() <= place {
-                slots.resize(place + 1, Slot::default());
-            }
-            if let Some(slot) = slots.get_mut(place) {
-                slot.resource = index;
-            }
-        }
-        index
+        let (types, shares, limits) = (&mut self.types, &mut self.shares, &self.limits);
+        let type_index = || type_index(types, shares, limits, resource_type);
+        self.resources.register(id, resource_arn, type_index)
     }
 
     /// No item is added any more: what was needed for that goes.
     pub fn all_are_added(&mut self) {
-        self.resource_index = HashMap::new();
-        self.resources.shrink_to_fit();
-    }
-
-    fn slot(&mut self, id: ItemId) -> Option<&mut Slot> {
-        let (vault, place) = places(id);
-        self.slots.get_mut(vault)?.get_mut(place)
-    }
-
-    fn resource(&mut self, index: u32) -> Option<&mut Resource> {
-        self.resources.get_mut(usize::try_from(index).ok()?)
+        self.resources.all_are_known();
     }
 
     fn type_of(&mut self, resource: u32) -> Option<&mut TypeQueue> {
-        let type_index = self.resource(resource)?.type_index;
+        let type_index = self.resources.get_mut(resource)?.type_index;
         self.types.get_mut(usize::from(type_index))
     }
 
-    fn push_waiting(&mut self, id: ItemId, resource: u32) {
-        let Some(resource) = self.resource(resource) else {
-            return;
-        };
-        let last = resource.last.item();
-        resource.last = Link(id);
-        if last.is_none() {
-            resource.first = Link(id);
-        }
-        if let Some(slot) = last.and_then(|last| self.slot(last)) {
-            slot.next = Link(id);
-        }
-    }
-
-    fn push_waiting_in_front(&mut self, id: ItemId, resource: u32) {
-        let Some(resource) = self.resource(resource) else {
-            return;
-        };
-        let first = std::mem::replace(&mut resource.first, Link(id));
-        if first.item().is_none() {
-            resource.last = Link(id);
-        }
-        if let Some(slot) = self.slot(id) {
-            slot.next = first;
-        }
-    }
-
-    fn pop_waiting(&mut self, resource: u32) -> Option<ItemId> {
-        let first = self.resource(resource)?.first.item()?;
-        let next = std::mem::take(&mut self.slot(first)?.next);
-        let resource = self.resource(resource)?;
-        resource.first = next;
-        if next.item().is_none() {
-            resource.last = next;
-        }
-        Some(first)
-    }
-
-    fn type_index(&mut self, name: &str) -> u16 {
-        let known = self.types.iter().position(|t| &*t.name == name);
-        let index = known.unwrap_or_else(|| {
-            let cap = self.limits.per_type.get(name).copied().unwrap_or(usize::MAX);
-            self.types.push(TypeQueue {
-                name: name.into(),
-                ring: VecDeque::new(),
-                in_flight: 0,
-                cap,
-            });
-            self.types.len() - 1
-        });
-        // AWS has some tens of types.
-        u16::try_from(index).unwrap_or(u16::MAX)
+    fn share_of(&mut self, resource: u32) -> Option<&mut Share> {
+        let share = self.type_of(resource)?.share;
+        self.shares.get_mut(share)
     }
 
     fn enqueue(&mut self, id: ItemId, resource: u32) {
-        self.push_waiting(id, resource);
+        self.resources.push_back(id, resource);
         self.pending += 1;
         self.ring_if_ready(resource);
     }
 
     fn ring_if_ready(&mut self, index: u32) {
         let per_resource = self.limits.per_resource;
-        let Some(resource) = self.resource(index) else {
+        let Some(resource) = self.resources.get_mut(index) else {
             return;
         };
         let in_flight = usize::try_from(resource.in_flight).unwrap_or(usize::MAX);
-        if !resource.in_ring && resource.first.item().is_some() && in_flight < per_resource {
+        if !resource.in_ring && resource.has_waiting() && in_flight < per_resource {
             resource.in_ring = true;
             if let Some(queue) = self.type_of(index) {
                 queue.ring.push_back(index);
@@ -353,26 +211,32 @@ impl Scheduler {
 
     fn occupy(&mut self, index: u32) {
         self.in_flight += 1;
-        if let Some(resource) = self.resource(index) {
+        if let Some(resource) = self.resources.get_mut(index) {
             resource.in_flight += 1;
         }
         if let Some(queue) = self.type_of(index) {
             queue.in_flight += 1;
         }
+        if let Some(share) = self.share_of(index) {
+            share.occupied();
+        }
     }
 
-    fn free(&mut self, id: ItemId) {
-        let Some(index) = self.slot(id).map(|slot| slot.resource) else {
-            return;
-        };
+    /// Answers the item's resource.
+    fn free(&mut self, id: ItemId) -> Option<u32> {
+        let index = self.resources.resource_of(id)?;
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(resource) = self.resource(index) {
+        if let Some(resource) = self.resources.get_mut(index) {
             resource.in_flight = resource.in_flight.saturating_sub(1);
         }
         if let Some(queue) = self.type_of(index) {
             queue.in_flight = queue.in_flight.saturating_sub(1);
         }
+        if let Some(share) = self.share_of(index) {
+            share.freed();
+        }
         self.ring_if_ready(index);
+        Some(index)
     }
 
     fn release_delayed(&mut self, now: Duration) {
@@ -381,20 +245,41 @@ impl Scheduler {
                 break;
             }
             self.delayed.pop();
-            if let Some(resource) = self.slot(id).map(|slot| slot.resource) {
+            if let Some(resource) = self.resources.resource_of(id) {
                 // To the front: it was taken once, so it is the oldest of its resource.
-                self.push_waiting_in_front(id, resource);
+                self.resources.push_front(id, resource);
                 self.ring_if_ready(resource);
             }
         }
     }
 }
 
-fn places(id: ItemId) -> (usize, usize) {
-    (
-        usize::from(id.vault),
-        usize::try_from(id.index).unwrap_or(usize::MAX),
-    )
+fn type_index(types: &mut Vec<TypeQueue>, shares: &mut Vec<Share>, limits: &Limits, name: &str) -> u16 {
+    let known = types.iter().position(|t| &*t.name == name);
+    let index = known.unwrap_or_else(|| {
+        let quota = Quota::of(name);
+        let same = quota.and_then(|_| types.iter().find(|t| t.quota == quota));
+        // A type of which no quota is known has a share of its own.
+        let share = same.map_or_else(|| add_share(shares, limits, quota), |t| t.share);
+        types.push(TypeQueue {
+            name: name.into(),
+            quota,
+            share,
+            ring: VecDeque::new(),
+            in_flight: 0,
+            cap: limits.per_type.get(name).copied().unwrap_or(usize::MAX),
+        });
+        types.len() - 1
+    });
+    // AWS has some tens of types.
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
+
+fn add_share(shares: &mut Vec<Share>, limits: &Limits, quota: Option<&Quota>) -> usize {
+    let expected = quota.map_or(usize::MAX, |quota| quota.raised_by(&limits.per_type));
+    let window = limits.found_from.map(|size| Window::new(size, expected));
+    shares.push(Share::new(window));
+    shares.len() - 1
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! How many copy jobs may be in flight: a fixed number, or one that finds AWS's limit by itself. Pure.
+//! How many copy jobs AWS takes at a time, found by asking. Pure.
 //!
-//! AWS publishes its limits by resource type, and they differ from account to account. A window that
-//! adapts doubles twice a minute until AWS refuses a job; the limit is then known to be what is in
-//! flight. From there it asks for more each half minute, by one, two, four and up to a tenth, as long
-//! as AWS takes them: a limit that was raised is found in minutes, and one that stands costs one
-//! refused call in half a minute. A refusal is no failure of its point.
+//! AWS publishes its limits by resource type, and they differ from account to account. A window
+//! doubles twice a minute up to the limit that is expected, or until AWS refuses a job; the limit is then
+//! known to be what is in flight. From there it asks for more each half minute, by one, two, four and up
+//! to a tenth, as long as AWS takes them: a limit that was raised is found in minutes, and one that
+//! stands costs one refused call in half a minute. A refusal is no failure of its point.
 
 use std::time::Duration;
 
@@ -15,67 +15,54 @@ const PERIOD: Duration = Duration::from_secs(30);
 
 /// The number of copy jobs that may be in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub(super) struct Window {
     size: usize,
-    growth: Option<Growth>,
-}
-
-/// How a window grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Growth {
-    /// By how many jobs next; by as many as there are before the first refusal.
+    /// By how many jobs it grows next, once it is near AWS's limit.
     step: Option<usize>,
+    /// The limit that AWS is expected to have.
+    expected: usize,
     /// When it last changed.
     changed: Duration,
 }
 
 impl Window {
-    /// Never more and, as far as there is work, never fewer than `size`.
-    pub fn fixed(size: usize) -> Self {
+    /// Starts at `size`, or at what is expected if that is less.
+    pub(super) fn new(size: usize, expected: usize) -> Self {
+        let expected = expected.clamp(1, MAX_IN_FLIGHT);
         Self {
-            size: size.clamp(1, MAX_IN_FLIGHT),
-            growth: None,
-        }
-    }
-
-    /// Starts at `size` and finds AWS's limit.
-    pub fn adaptive(size: usize) -> Self {
-        Self {
-            growth: Some(Growth {
-                step: None,
-                changed: Duration::ZERO,
-            }),
-            ..Self::fixed(size)
+            size: size.clamp(1, expected),
+            step: None,
+            expected,
+            changed: Duration::ZERO,
         }
     }
 
     /// The number at this moment.
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.size
     }
 
     /// It is full at `now`, and there is more to start: time to grow, perhaps.
-    pub fn on_full(&mut self, now: Duration) {
-        if let Some(growth) = &mut self.growth
-            && now >= growth.changed + PERIOD
-        {
-            let step = growth.step.unwrap_or(self.size);
+    pub(super) fn on_full(&mut self, now: Duration) {
+        if now < self.changed + PERIOD {
+            return;
+        }
+        self.changed = now;
+        if let Some(step) = self.step {
             self.size = self.size.saturating_add(step).min(MAX_IN_FLIGHT);
-            growth.step = growth.step.map(|step| (step * 2).min(self.size.div_ceil(10)));
-            growth.changed = now;
+            self.step = Some((step * 2).min(self.size.div_ceil(10)));
+        } else {
+            self.size = self.size.saturating_mul(2).min(self.expected);
+            self.step = (self.size == self.expected).then_some(1);
         }
     }
 
     /// AWS refused a job at `now`, because `in_flight` others were under way.
-    pub fn on_quota(&mut self, in_flight: usize, now: Duration) {
-        if let Some(growth) = &mut self.growth {
-            // Those of an earlier process may be more than fit.
-            self.size = in_flight.clamp(1, self.size);
-            *growth = Growth {
-                step: Some(1),
-                changed: now,
-            };
-        }
+    pub(super) fn on_quota(&mut self, in_flight: usize, now: Duration) {
+        // Those of an earlier process may be more than fit.
+        self.size = in_flight.clamp(1, self.size);
+        self.step = Some(1);
+        self.changed = now;
     }
 }
 
@@ -99,7 +86,7 @@ mod tests {
 
     #[test]
     fn before_the_first_refusal_it_doubles_each_half_minute_up_to_the_maximum() {
-        let mut window = Window::adaptive(10);
+        let mut window = Window::new(10, usize::MAX);
         window.on_full(Duration::from_secs(29));
         assert_eq!(window.size(), 10);
         assert_eq!(sizes(&mut window, 1..=8), [20, 40, 80, 160, 320, 640, 1000, 1000]);
@@ -107,7 +94,7 @@ mod tests {
 
     #[test]
     fn after_a_refusal_it_is_what_was_under_way_and_asks_for_a_little_more() {
-        let mut window = Window::adaptive(500);
+        let mut window = Window::new(500, usize::MAX);
         window.on_quota(100, at(1));
         assert_eq!(window.size(), 100);
         assert_eq!(sizes(&mut window, 1..=7), [100, 101, 103, 107, 115, 127, 140]);
@@ -117,7 +104,7 @@ mod tests {
             window.on_quota(in_flight, at(20));
             assert_eq!(window.size(), wanted, "{in_flight}");
         }
-        let mut window = Window::adaptive(3);
+        let mut window = Window::new(3, usize::MAX);
         window.on_quota(3, at(21));
         assert_eq!(
             sizes(&mut window, 22..=25),
@@ -127,14 +114,24 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_window_stays_within_its_bounds_and_never_changes() {
-        for (wanted, found) in [(0, 1), (7, 7), (5_000, MAX_IN_FLIGHT)] {
-            let mut window = Window::fixed(wanted);
-            assert_eq!(window.size(), found);
-            window.on_full(at(9));
-            window.on_quota(3, at(9));
-            assert_eq!(window, Window::fixed(wanted));
+    fn what_is_expected_is_reached_fast_and_passed_with_care() {
+        let mut window = Window::new(10, 50);
+        assert_eq!(sizes(&mut window, 1..=6), [20, 40, 50, 51, 53, 57]);
+        // AWS's word counts, not what was expected.
+        window.on_quota(30, at(7));
+        assert_eq!(sizes(&mut window, 8..=9), [31, 33]);
+    }
+
+    #[test]
+    fn it_starts_within_its_bounds() {
+        for (size, expected, found) in [
+            (0, 5, 1),
+            (7, 9, 7),
+            (7, 5, 5),
+            (7, 0, 1),
+            (5_000, 9_000, MAX_IN_FLIGHT),
+        ] {
+            assert_eq!(Window::new(size, expected).size(), found, "{size} {expected}");
         }
-        assert_ne!(Window::adaptive(7), Window::fixed(7));
     }
 }

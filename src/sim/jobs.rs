@@ -129,7 +129,9 @@ impl World {
         let (resource, kind) = (Arc::clone(&job.resource_arn), Arc::clone(&job.resource_type));
         let makes_copy = job.end != JobState::Failed;
         self.ended.push(index);
-        self.unfinished = self.unfinished.saturating_sub(1);
+        if let Some(unfinished) = self.unfinished.get_mut(&kind) {
+            *unfinished = unfinished.saturating_sub(1);
+        }
         if makes_copy {
             self.make_copy(index, at);
         }

@@ -21,7 +21,7 @@ mod types;
 mod world;
 
 pub use faults::{FaultKind, FaultSpec};
-pub use options::{Options, Range, SeedVault};
+pub use options::{MaxJobs, Options, Range, SeedVault};
 pub use seed::SeedError;
 pub use server::{Server, SimError};
 pub use world::access_key;

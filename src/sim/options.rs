@@ -24,6 +24,15 @@ pub struct SeedVault {
     pub points: usize,
 }
 
+/// A number of unfinished jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaxJobs {
+    /// Of these types together; of all if there are none.
+    pub types: Vec<String>,
+    /// So many; 0 is no limit.
+    pub jobs: usize,
+}
+
 /// Settings of a simulated AWS. Seconds are of simulated time.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -51,8 +60,8 @@ pub struct Options {
     pub latency_ms: Range,
     /// How long new jobs and points are missing from lists.
     pub list_lag_seconds: f64,
-    /// Unfinished jobs above which StartCopyJob answers `LimitExceededException`; 0 is no limit.
-    pub max_jobs: usize,
+    /// Unfinished jobs above which StartCopyJob answers `LimitExceededException`.
+    pub max_jobs: Vec<MaxJobs>,
     /// Running jobs of a type above which further ones wait in CREATED.
     pub type_limits: HashMap<String, usize>,
     /// Running jobs of a resource above which further ones wait in CREATED.
@@ -119,7 +128,7 @@ impl Default for Options {
             time_scale: 1.0,
             latency_ms: Range { min: 0.0, max: 0.0 },
             list_lag_seconds: 0.0,
-            max_jobs: 0,
+            max_jobs: Vec::new(),
             type_limits: HashMap::new(),
             per_resource: 1,
             calls_per_second: 0.0,

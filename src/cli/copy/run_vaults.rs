@@ -1,6 +1,5 @@
 //! From prepared vaults to a finished run: destination set-up, state files, the loop.
 
-use std::collections::HashMap;
 use std::io::{self, IsTerminal as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,7 +18,7 @@ use crate::copy::plan::PlanTally;
 use crate::copy::run::{DriverSettings, RunEnd, RunPolicy, VaultLedger};
 use crate::copy::scheduler::Limits;
 use crate::copy::stop::RuntimeLimit;
-use crate::copy::window::Window;
+use crate::copy::window::MAX_IN_FLIGHT;
 use crate::domain::IamRoleArn;
 use crate::error::AppError;
 use crate::report::{ProgressMode, ProgressReporter, VaultSummary};
@@ -212,19 +211,20 @@ fn summary(store: &Store, ledger: &VaultLedger) -> VaultSummary {
 fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> DriverSettings {
     let args = &command.args;
     let workers = usize::from(args.workers);
-    let window = match args.max_in_flight {
-        None => Window::fixed(workers),
-        Some(MaxInFlight::Fixed(n)) => Window::fixed(n),
-        Some(MaxInFlight::Auto) => Window::adaptive(workers),
+    let (in_flight, found_from) = match args.max_in_flight {
+        None => (workers, None),
+        Some(MaxInFlight::Fixed(n)) => (n, None),
+        Some(MaxInFlight::Auto) => (MAX_IN_FLIGHT, Some(workers)),
     };
     let role = IamRoleArn::default_for(source.region(), &args.source.source_account);
     let policy = RunPolicy {
         workers,
         poll_interval: Duration::from_secs_f64(args.poll_interval),
         limits: Limits {
-            window,
+            in_flight,
+            found_from,
             per_resource: usize::from(args.max_in_flight_per_resource),
-            per_type: args.limit.iter().cloned().collect::<HashMap<_, _>>(),
+            per_type: args.limit.iter().cloned().collect(),
         },
         iam_role_arn: args.iam_role_arn.clone().unwrap_or(role),
         retention: args.retention,

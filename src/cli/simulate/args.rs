@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{FaultSpec, Options, Range, SeedVault};
+use super::{FaultSpec, MaxJobs, Options, Range, SeedVault};
 use crate::cli::args::{parse_not_negative, parse_positive};
 use crate::domain::{AccountId, BackupVaultName, Region};
 
@@ -78,9 +78,10 @@ pub struct SimulateArgs {
     /// Seconds for which new jobs and points are missing from lists
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = parse_not_negative)]
     pub list_lag: f64,
-    /// Unfinished jobs above which StartCopyJob is refused (quota); 0 is no limit
-    #[arg(long, value_name = "NUM", default_value = "0")]
-    pub max_jobs: usize,
+    /// Unfinished jobs, of all or of some types together, above which StartCopyJob is refused (quota);
+    /// may be repeated. 0 is no limit
+    #[arg(long, value_name = "NUM|TYPE+TYPE=NUM", value_parser = parse_max_jobs)]
+    pub max_jobs: Vec<MaxJobs>,
     /// Running jobs of a resource type above which further ones wait in CREATED; may be repeated
     #[arg(long, value_name = "TYPE=NUM", value_parser = parse_limit, value_delimiter = ',')]
     pub type_limit: Vec<(String, usize)>,
@@ -185,7 +186,7 @@ impl SimulateArgs {
             time_scale: self.time_scale,
             latency_ms: self.latency_ms,
             list_lag_seconds: self.list_lag,
-            max_jobs: self.max_jobs,
+            max_jobs: self.max_jobs.clone(),
             type_limits: self.type_limit.iter().cloned().collect::<HashMap<_, _>>(),
             per_resource: self.per_resource,
             calls_per_second: self.calls_per_second,
@@ -238,6 +239,18 @@ fn parse_share(text: &str) -> Result<f64, String> {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("it must be a number from 0 to 1".to_owned()),
     }
+}
+
+fn parse_max_jobs(text: &str) -> Result<MaxJobs, String> {
+    let (types, jobs) = text.rsplit_once('=').unwrap_or(("", text));
+    let names = types.split('+').map(|name| name.trim().to_owned());
+    Ok(MaxJobs {
+        types: names.filter(|name| !name.is_empty()).collect(),
+        jobs: jobs
+            .trim()
+            .parse()
+            .map_err(|_| "it must be NUM or TYPE+TYPE=NUM, such as 100 or EBS+EC2=20")?,
+    })
 }
 
 fn parse_limit(text: &str) -> Result<(String, usize), String> {

@@ -1,11 +1,10 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::super::call::{Answer, AnswerKind, Call};
 use super::super::engine::Effect;
 use super::super::retention::Retention;
 use super::super::run::RunPolicy;
 use super::super::scheduler::Limits;
-use super::super::window::Window;
 use super::*;
 use crate::domain::{
     BackupVaultArn, BackupVaultName, CopyJobId, IdempotencyToken, RecoveryPointArn, ResourceArn,
@@ -21,9 +20,10 @@ pub(in crate::copy) fn policy() -> RunPolicy {
         workers: 2,
         poll_interval: Duration::from_secs(10),
         limits: Limits {
-            window: Window::fixed(2),
+            in_flight: 2,
+            found_from: None,
             per_resource: 1,
-            per_type: HashMap::new(),
+            per_type: BTreeMap::new(),
         },
         iam_role_arn: "arn:aws:iam::123456789012:role/r".parse().unwrap(),
         retention: Retention::Source,

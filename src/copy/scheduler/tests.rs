@@ -1,4 +1,5 @@
 use super::*;
+use crate::copy::window::MAX_IN_FLIGHT;
 use proptest::prelude::*;
 
 fn id(index: u32) -> ItemId {
@@ -7,7 +8,8 @@ fn id(index: u32) -> ItemId {
 
 fn scheduler(window: usize, per_resource: usize, per_type: &[(&str, usize)]) -> Scheduler {
     Scheduler::new(Limits {
-        window: Window::fixed(window),
+        in_flight: window,
+        found_from: None,
         per_resource,
         per_type: per_type
             .iter()
@@ -62,7 +64,7 @@ fn after_a_quota_refusal_it_waits_for_a_job_to_end_or_for_the_time() {
     }
     assert_eq!(s.take_start(Duration::ZERO), Some(id(0)));
     assert_eq!(s.take_start(Duration::ZERO), Some(id(1)));
-    s.quota_reached(Duration::from_mins(1));
+    s.quota_reached(id(1), Duration::from_mins(1));
     s.requeue(id(1), Duration::ZERO);
     assert_eq!(s.take_start(Duration::from_secs(59)), None);
     s.finished(id(0));
@@ -71,7 +73,7 @@ fn after_a_quota_refusal_it_waits_for_a_job_to_end_or_for_the_time() {
         Some(id(2)),
         "the turn of the next resource"
     );
-    s.quota_reached(Duration::from_mins(1));
+    s.quota_reached(id(2), Duration::from_mins(1));
     assert_eq!(s.next_wake(), Some(Duration::from_mins(1)));
     assert!(s.take_start(Duration::from_mins(1)).is_some());
 }
@@ -86,14 +88,16 @@ struct Quota {
 }
 
 impl Quota {
+    /// Of a type of which nothing is known.
     fn new(start: usize) -> Self {
         let mut s = Scheduler::new(Limits {
-            window: Window::adaptive(start),
+            in_flight: MAX_IN_FLIGHT,
+            found_from: Some(start),
             per_resource: 1,
-            per_type: HashMap::new(),
+            per_type: BTreeMap::new(),
         });
         for index in 0..20_000 {
-            s.add_pending(id(index), &format!("r{index}"), "EFS");
+            s.add_pending(id(index), &format!("r{index}"), "new");
         }
         Self {
             s,
@@ -123,7 +127,7 @@ impl Quota {
                     self.jobs.push((now + Duration::from_mins(5), id));
                 } else {
                     self.refused += 1;
-                    self.s.quota_reached(now + Duration::from_mins(1));
+                    self.s.quota_reached(id, now + Duration::from_mins(1));
                     self.s.requeue(id, now);
                 }
             }
@@ -197,7 +201,7 @@ proptest! {
             }
             match step {
                 Some((0, at)) => { let i = running.remove(at.index(running.len())); s.requeue(i, now + Duration::from_secs(3)); }
-                Some((1, at)) => { let i = running.remove(at.index(running.len())); s.quota_reached(now + Duration::from_secs(5)); s.requeue(i, now); }
+                Some((1, at)) => { let i = running.remove(at.index(running.len())); s.quota_reached(i, now + Duration::from_secs(5)); s.requeue(i, now); }
                 Some((_, at)) => { let i = running.remove(at.index(running.len())); s.finished(i); ended.insert(i); }
                 None => { let i = running.remove(0); s.finished(i); ended.insert(i); }
             }
@@ -259,7 +263,7 @@ fn the_sooner_of_two_waits_is_told() {
     s.add_pending(id(1), "q", "EFS");
     assert_eq!(s.take_start(Duration::ZERO), Some(id(0)));
     s.requeue(id(0), Duration::from_secs(9));
-    s.quota_reached(Duration::from_secs(4));
+    s.quota_reached(id(0), Duration::from_secs(4));
     assert_eq!(s.next_wake(), Some(Duration::from_secs(4)));
     assert_eq!(s.take_start(Duration::from_secs(3)), None);
     assert_eq!(s.take_start(Duration::from_secs(4)), Some(id(1)));
@@ -288,13 +292,16 @@ fn what_is_under_way_already_takes_its_slots() {
     assert_eq!(rest, [id(5)]);
 }
 
+/// Looks for AWS's limits from so many jobs on.
+fn finding(start: usize, per_type: &[(&str, usize)]) -> Scheduler {
+    let mut s = scheduler(MAX_IN_FLIGHT, 1, per_type);
+    s.limits.found_from = Some(start);
+    s
+}
+
 #[test]
 fn the_window_follows_refusals_and_grows_only_where_it_holds_something_up() {
-    let mut s = Scheduler::new(Limits {
-        window: Window::adaptive(4),
-        per_resource: 1,
-        per_type: HashMap::new(),
-    });
+    let mut s = finding(4, &[]);
     for index in 0..6 {
         s.add_pending(id(index), &format!("r{index}"), "EFS");
     }
@@ -305,7 +312,7 @@ fn the_window_follows_refusals_and_grows_only_where_it_holds_something_up() {
     assert_eq!((more, s.pending()), (2, 0), "it has doubled");
     // AWS takes all but the last two of those: the window is what it took.
     for index in [5, 4] {
-        s.quota_reached(later + Duration::from_secs(1));
+        s.quota_reached(id(index), later + Duration::from_secs(1));
         s.requeue(id(index), later);
     }
     let soon = later + Duration::from_secs(2);
@@ -314,11 +321,68 @@ fn the_window_follows_refusals_and_grows_only_where_it_holds_something_up() {
     assert!(s.take_start(soon).is_some());
     assert_eq!(s.take_start(soon), None);
     // With nothing left that could be started, it stays as it is.
-    let mut s = scheduler(1, 1, &[]);
-    s.limits.window = Window::adaptive(1);
+    let mut s = finding(1, &[]);
     s.add_pending(id(0), "r", "EFS");
     s.add_pending(id(1), "r", "EFS");
     assert!(s.take_start(Duration::ZERO).is_some());
     assert_eq!(s.take_start(later), None);
-    assert_eq!(s.limits.window, Window::adaptive(1));
+    s.add_pending(id(2), "q", "EFS");
+    s.add_pending(id(3), "p", "EFS");
+    let more = std::iter::from_fn(|| s.take_start(later)).count();
+    assert_eq!(more, 1, "it has not grown before");
+}
+
+/// Adds points, each of a resource of its own.
+fn add(s: &mut Scheduler, indices: std::ops::Range<u32>, kind: &str) {
+    for index in indices {
+        s.add_pending(id(index), &format!("r{index}"), kind);
+    }
+}
+
+#[test]
+fn where_aws_takes_no_more_of_one_quota_the_types_of_others_go_on() {
+    let mut s = scheduler(100, 1, &[]);
+    add(&mut s, 0..10, "EBS");
+    add(&mut s, 10..20, "EC2");
+    add(&mut s, 20..30, "EFS");
+    let taken: Vec<_> = (0..3).filter_map(|_| s.take_start(Duration::ZERO)).collect();
+    assert_eq!(taken, [id(0), id(10), id(20)]);
+    // EC2 is under the quota of EBS.
+    s.quota_reached(id(10), Duration::from_mins(1));
+    s.requeue(id(10), Duration::ZERO);
+    let more: Vec<u32> = std::iter::from_fn(|| s.take_start(Duration::ZERO))
+        .map(|i| i.index)
+        .collect();
+    assert_eq!(more, (21..30).collect::<Vec<_>>());
+    s.finished(id(20));
+    assert_eq!(
+        s.take_start(Duration::ZERO),
+        None,
+        "the end of another quota's job makes no room"
+    );
+    s.finished(id(0));
+    assert!(s.take_start(Duration::ZERO).is_some());
+    assert_eq!(s.take_start(Duration::ZERO), None);
+}
+
+#[test]
+fn each_quota_is_found_for_itself_from_what_aws_documents() {
+    let mut s = finding(10, &[("RDS", 80)]);
+    add(&mut s, 0..500, "EBS");
+    add(&mut s, 500..1000, "FSx");
+    add(&mut s, 1000..1500, "RDS");
+    let mut taken = [0; 3];
+    let mut sizes = Vec::new();
+    for period in 0..5 {
+        let now = Duration::from_secs(30) * period;
+        for item in std::iter::from_fn(|| s.take_start(now)) {
+            taken[item.index as usize / 500] += 1;
+        }
+        sizes.push(taken);
+    }
+    // EBS: 20 are documented. FSx: 5. RDS: the operator says 80, and no more are asked for.
+    assert_eq!(
+        sizes,
+        [[10, 5, 10], [20, 5, 20], [21, 6, 40], [23, 7, 80], [26, 8, 80]]
+    );
 }

@@ -1,6 +1,6 @@
 //! Single decisions of the engine, which a whole life would hide.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,7 +14,6 @@ use crate::copy::engine::{Effect, Engine, Moment};
 use crate::copy::poller::Seen;
 use crate::copy::run::{RunPolicy, VaultLedger};
 use crate::copy::scheduler::{ItemId, Limits, Scheduler};
-use crate::copy::window::Window;
 use crate::domain::{
     BackupVaultName, CopyJob, CopyJobId, CopyJobState, IdempotencyToken, RecoveryPointArn, ResourceArn,
 };
@@ -37,9 +36,10 @@ fn policy() -> RunPolicy {
         workers: 10,
         poll_interval: Duration::from_secs(30),
         limits: Limits {
-            window: Window::fixed(10),
+            in_flight: 10,
+            found_from: None,
             per_resource: 1,
-            per_type: HashMap::new(),
+            per_type: BTreeMap::new(),
         },
         list_grace: Duration::from_mins(2),
         recopy: false,
@@ -274,9 +274,10 @@ fn a_job_that_is_listed_and_may_not_be_described_is_adopted() {
 #[test]
 fn each_job_that_ends_under_a_full_quota_makes_room_for_one_start() {
     let mut scheduler = Scheduler::new(Limits {
-        window: Window::fixed(100),
+        in_flight: 100,
+        found_from: None,
         per_resource: 1,
-        per_type: HashMap::new(),
+        per_type: BTreeMap::new(),
     });
     let id = |index| ItemId { vault: 0, index };
     for index in 0..60 {
@@ -285,7 +286,7 @@ fn each_job_that_ends_under_a_full_quota_makes_room_for_one_start() {
     for _ in 0..10 {
         assert!(scheduler.take_start(Duration::ZERO).is_some());
     }
-    scheduler.quota_reached(Duration::from_mins(1));
+    scheduler.quota_reached(id(9), Duration::from_mins(1));
     let now = Duration::from_secs(10);
     assert_eq!(scheduler.take_start(now), None);
     scheduler.finished(id(0));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::watch::{AFTER_FAULT, Watch, is_busy, is_fixed, items};
+use super::watch::{AFTER_FAULT, Watch, is_busy, items};
 use crate::copy::engine::Engine;
 use crate::copy::poller::{Poll, Seen};
 use crate::domain::CopyJobId;
@@ -65,10 +65,9 @@ impl Watch {
             .copied()
             .max(self.throttled_at)
             .is_some_and(|at| now < at + SLOWEST * (recent + 1));
-        let full = self.room == 0 && self.full_until.is_some_and(|until| now < until);
         let limits = &engine.policy.limits;
         let busy: Vec<Item> = items(engine).map(|(_, item)| item).filter(is_busy).collect();
-        if paced || full || !is_fixed(engine) || busy.len() >= limits.window.size() {
+        if paced || limits.found_from.is_some() || busy.len() >= limits.in_flight {
             return;
         }
         let idle = items(engine).find(|(_, item)| {
@@ -78,6 +77,10 @@ impl Watch {
                     .not_before
                     .get(&item.recovery_point_arn)
                     .is_none_or(|at| *at <= now)
+                && self
+                    .full
+                    .get(&*item.resource_type)
+                    .is_none_or(|full| full.room > 0 || now >= full.until)
                 && same(&|other| other.resource_arn == item.resource_arn) < limits.per_resource
                 && limits
                     .per_type

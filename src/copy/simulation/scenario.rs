@@ -1,6 +1,6 @@
 //! What a seed stands for: the points, how AWS behaves, and what goes wrong.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -10,7 +10,7 @@ use rand::{Rng as _, SeedableRng as _};
 use crate::copy::retention::Retention;
 use crate::copy::run::RunPolicy;
 use crate::copy::scheduler::Limits;
-use crate::copy::window::Window;
+use crate::copy::window::MAX_IN_FLIGHT;
 
 /// When a call that got no answer is given up.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(65);
@@ -69,18 +69,19 @@ pub(super) struct Scenario {
 
 fn limits(rng: &mut StdRng) -> Limits {
     let size = rng.random_range(1..=8);
-    let window = if rng.random_bool(0.3) {
-        Window::adaptive(size)
+    let (in_flight, found_from) = if rng.random_bool(0.3) {
+        (MAX_IN_FLIGHT, Some(size))
     } else {
-        Window::fixed(size)
+        (size, None)
     };
     let per_type = if rng.random_bool(0.3) {
-        HashMap::from([("EBS".to_owned(), rng.random_range(1..=2))])
+        BTreeMap::from([("EBS".to_owned(), rng.random_range(1..=2))])
     } else {
-        HashMap::new()
+        BTreeMap::new()
     };
     Limits {
-        window,
+        in_flight,
+        found_from,
         per_resource: rng.random_range(1..=2),
         per_type,
     }

@@ -2,6 +2,7 @@
 //! whatever can be started is started, and nothing is asked for more often than needed.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -11,12 +12,19 @@ use crate::copy::call::{Answer, AnswerKind, Call, CallKind, Origin};
 use crate::copy::engine::Engine;
 use crate::copy::event::{CopyEventKind, StopReason};
 use crate::copy::scheduler::ItemId;
-use crate::copy::window::Window;
 use crate::domain::{CopyJob, CopyJobId, IdempotencyToken, RecoveryPointArn};
 use crate::state::{Item, ItemState};
 
 /// A point that failed for now is not started again before that.
 pub(super) const AFTER_FAULT: Duration = Duration::from_secs(5);
+
+/// AWS takes no more jobs.
+#[derive(Debug)]
+pub(super) struct Full {
+    pub(super) until: Duration,
+    /// Jobs that have ended meanwhile: each makes room for one.
+    pub(super) room: usize,
+}
 
 /// What is remembered to judge the next step by. Only `sent` and `tokens` outlive a process.
 #[derive(Debug, Default)]
@@ -29,9 +37,8 @@ pub(super) struct Watch {
     pub(super) found: HashSet<ItemId>,
     pub(super) began: Duration,
     pub(super) not_before: HashMap<RecoveryPointArn, Duration>,
-    pub(super) full_until: Option<Duration>,
-    /// Jobs that have ended while AWS took no more: each makes room for one.
-    pub(super) room: usize,
+    /// Types of which AWS takes no more jobs.
+    pub(super) full: HashMap<Arc<str>, Full>,
     pub(super) throttled_at: Option<Duration>,
     /// When starts were sent of late.
     pub(super) starts: Vec<Duration>,
@@ -118,11 +125,17 @@ impl Watch {
 
     /// A start of an attempt that was never sent before.
     fn first_send(&mut self, engine: &Engine<'_>, id: ItemId, now: Duration) {
-        let full = self.full_until.is_some_and(|until| now < until);
-        self.must(!full || self.room > 0, || {
-            format!("{now:?}: {id:?} is started while AWS takes no more jobs")
+        let full = engine
+            .row(id)
+            .and_then(|(_, row)| self.full.get_mut(&*row.resource_type()));
+        let has_room = full.is_none_or(|full| {
+            let has_room = now >= full.until || full.room > 0;
+            full.room = full.room.saturating_sub(1);
+            has_room
         });
-        self.room = self.room.saturating_sub(1);
+        self.must(has_room, || {
+            format!("{now:?}: {id:?} is started while AWS takes no more jobs of its type")
+        });
         let hasty = self.throttled_at == Some(now);
         self.must(!hasty, || {
             format!("{now:?}: {id:?} is started in the moment of a throttled answer")
@@ -156,20 +169,17 @@ impl Watch {
                 .filter(|(_, other)| is_busy(other) && wanted(other))
                 .count()
         };
-        // One that adapts doubles in half a minute at the most.
+        // While AWS's limits are looked for, each doubles in half a minute at the most.
         let halves = (now.saturating_sub(self.began).as_secs() / 30).min(10);
-        let grown = if is_fixed(engine) {
-            0
-        } else {
-            (limits.window.size() << halves) - limits.window.size()
-        };
+        let of_type = limits.found_from.map_or(usize::MAX, |size| size << halves);
         let cap = limits
             .per_type
             .get(&*item.resource_type)
             .copied()
-            .unwrap_or(usize::MAX);
+            .unwrap_or(usize::MAX)
+            .min(of_type);
         for (what, found, most) in [
-            ("the window", busy(&|_| true), limits.window.size() + grown),
+            ("the run", busy(&|_| true), limits.in_flight),
             (
                 "its resource",
                 busy(&|other| other.resource_arn == item.resource_arn),
@@ -228,7 +238,10 @@ impl Watch {
         };
         match error.class {
             ErrorClass::Throttling => self.throttled(now),
-            ErrorClass::Quota => self.full(engine, now),
+            ErrorClass::Quota => {
+                let kind = engine.row(answer.id).map(|(_, row)| row.resource_type());
+                self.full(engine, kind, now);
+            }
             ErrorClass::Transient | ErrorClass::Credentials if !engine.doubts.contains_key(&answer.id) => {
                 self.throttled(now);
             }
@@ -236,9 +249,17 @@ impl Watch {
         }
     }
 
-    fn full(&mut self, engine: &Engine<'_>, now: Duration) {
-        self.full_until = Some(now + quota_wait(engine));
-        self.room = 0;
+    /// AWS takes no more jobs of a type.
+    fn full(&mut self, engine: &Engine<'_>, kind: Option<Arc<str>>, now: Duration) {
+        let until = now + quota_wait(engine);
+        self.full.extend(kind.map(|kind| (kind, Full { until, room: 0 })));
+    }
+
+    /// A job of a type has ended.
+    fn ended(&mut self, kind: Option<Arc<str>>) {
+        if let Some(full) = kind.and_then(|kind| self.full.get_mut(&kind)) {
+            full.room += 1;
+        }
     }
 
     /// The token of the point's attempt, and when it was last sent, if it was.
@@ -267,11 +288,15 @@ impl Watch {
     /// The engine tells of something.
     pub(super) fn told(&mut self, engine: &Engine<'_>, kind: &CopyEventKind, now: Duration) {
         match kind {
-            CopyEventKind::ItemCompleted { .. } => {
+            CopyEventKind::ItemCompleted {
+                recovery_point_arn, ..
+            } => {
                 self.completed += 1;
-                self.room += 1;
+                self.ended(type_of(engine, recovery_point_arn));
             }
-            CopyEventKind::ItemFailed { .. } => self.room += 1,
+            CopyEventKind::ItemFailed {
+                recovery_point_arn, ..
+            } => self.ended(type_of(engine, recovery_point_arn)),
             CopyEventKind::StopRequested { reason } => {
                 let is_known = *reason == StopReason::Interrupted
                     || (*reason == StopReason::CredentialsGone && self.credentials_gone);
@@ -289,7 +314,7 @@ impl Watch {
                 let too_many = reason.contains("too many copy jobs");
                 let internal = reason.starts_with("An internal");
                 if too_many {
-                    self.full(engine, now);
+                    self.full(engine, type_of(engine, arn), now);
                 }
                 if internal {
                     let faults = self.internal_faults.entry(arn.clone()).or_default();
@@ -327,9 +352,10 @@ pub(super) fn is_busy(item: &Item) -> bool {
     )
 }
 
-pub(super) fn is_fixed(engine: &Engine<'_>) -> bool {
-    let window = engine.policy.limits.window;
-    window == Window::fixed(window.size())
+fn type_of(engine: &Engine<'_>, arn: &RecoveryPointArn) -> Option<Arc<str>> {
+    let mut rows = engine.ledgers.iter().flat_map(|ledger| ledger.items.rows());
+    rows.find(|row| row.recovery_point_arn() == *arn)
+        .map(|row| row.resource_type())
 }
 
 fn quota_wait(engine: &Engine<'_>) -> Duration {

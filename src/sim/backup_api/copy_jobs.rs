@@ -82,7 +82,7 @@ pub(super) fn start(world: &mut World, account: &str, request: &Request) -> Answ
     if let Some(reason) = uncopyable(&point, world.clock.now()) {
         return Err(Refusal::new(400, "InvalidRequestException", reason));
     }
-    if world.options.max_jobs > 0 && world.unfinished >= world.options.max_jobs {
+    if is_full(world, &point.resource_type) {
         return Err(Refusal::new(
             400,
             "LimitExceededException",
@@ -118,6 +118,17 @@ pub(super) fn start(world: &mut World, account: &str, request: &Request) -> Answ
     Ok(enter(world, job))
 }
 
+/// Whether a quota takes no more jobs of a type.
+fn is_full(world: &World, resource_type: &str) -> bool {
+    world.options.max_jobs.iter().any(|quota| {
+        let counts = |kind: &str| quota.types.is_empty() || quota.types.iter().any(|name| name == kind);
+        let unfinished = world.unfinished.iter().filter(|(kind, _)| counts(kind));
+        quota.jobs > 0
+            && counts(resource_type)
+            && unfinished.map(|(_, jobs)| jobs).sum::<usize>() >= quota.jobs
+    })
+}
+
 fn enter(world: &mut World, job: Job) -> Value {
     let index = world.jobs.len();
     let answer = started(&job);
@@ -133,8 +144,11 @@ fn enter(world: &mut World, job: Job) -> Value {
             .insert((job.account.to_string(), Arc::clone(token)), index);
     }
     let created = job.created;
+    *world
+        .unfinished
+        .entry(Arc::clone(&job.resource_type))
+        .or_default() += 1;
     world.jobs.push(job);
-    world.unfinished += 1;
     world.enter(index, created);
     answer
 }
