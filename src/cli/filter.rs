@@ -34,7 +34,7 @@ pub(super) async fn run(args: FilterArgs, session: &Session) -> Result<Outcome, 
     let connections = session.connections(&args.connection, &args.source).await;
     let client = connections.source(&args.source).await?;
     source_vault::require(&client, &args.vault).await?;
-    selection.load().await?;
+    selection.load_all().await?;
     let mut out = io::BufWriter::new(io::stdout());
     let mut rows = PointRows::new(args.output, selection.table(), true);
     rows.begin(&mut out).map_err(failed)?;

@@ -7,7 +7,7 @@ use super::args::ListArgs;
 use super::output::to_stdout;
 use super::{Session, selection, source_vault};
 use crate::error::{AppError, Outcome};
-use crate::metadata::MetadataTable;
+use crate::metadata::{Keep, MetadataTable};
 use crate::report::{self, PointRows, sanitize};
 
 fn failed(error: io::Error) -> AppError {
@@ -53,7 +53,7 @@ pub(super) async fn run(args: ListArgs, session: &Session) -> Result<Outcome, Ap
     };
     source_vault::require(&client, name).await?;
     let metadata = match args.metadata_csv {
-        Some(file) => Some(selection::load(file).await?),
+        Some(file) => Some(selection::load(file, Keep::All).await?),
         None => None,
     };
     let mut out = io::BufWriter::new(io::stdout());

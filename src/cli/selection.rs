@@ -8,10 +8,12 @@ use super::args::FilterOptions;
 use crate::domain::RecoveryPoint;
 use crate::domain::selection::{ApmidFilter, Decision, ValueList};
 use crate::error::AppError;
-use crate::metadata::MetadataTable;
+use crate::metadata::{Keep, MetadataTable};
 
 /// Points without a row that are named in the log; the rest are counted.
 const MOST_NAMED: usize = 10;
+/// The column that decides.
+const APMID: &str = "APMID";
 
 /// The filters of a command.
 #[derive(Debug)]
@@ -60,15 +62,28 @@ impl Selection {
         })
     }
 
-    /// Reads the metadata file, if there is one and it has not been read.
+    /// Reads what decisions need of the metadata file, if there is one and it has not been read.
     ///
     /// # Errors
     /// If it cannot be used.
     pub(crate) async fn load(&self) -> Result<(), AppError> {
+        let read: &[&str] = if self.filter.is_active() { &[APMID] } else { &[] };
+        self.load_columns(Keep::Only(read)).await
+    }
+
+    /// As [`Self::load`], with all columns, which are to be shown.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub(crate) async fn load_all(&self) -> Result<(), AppError> {
+        self.load_columns(Keep::All).await
+    }
+
+    async fn load_columns(&self, keep: Keep) -> Result<(), AppError> {
         if let Some(file) = &self.file
             && self.table.get().is_none()
         {
-            let _ = self.table.set(load(file.clone()).await?);
+            let _ = self.table.set(load(file.clone(), keep).await?);
         }
         Ok(())
     }
@@ -93,7 +108,7 @@ impl Selection {
                 named.push(resource.to_owned());
             }
         }
-        self.filter.decide(row.and_then(|row| row.get("APMID")))
+        self.filter.decide(row.and_then(|row| row.get(APMID)))
     }
 
     /// Says how many points had no metadata, once all are decided.
@@ -140,14 +155,14 @@ fn list(option: &str, text: Option<&str>) -> Result<Option<ValueList>, AppError>
     Ok(Some(list))
 }
 
-/// Reads a metadata file and says what is to be said of it. Beside the caller's thread: a pipe may
+/// Reads columns of a metadata file and says what is to be said of it. Beside the caller's thread: a pipe may
 /// have nothing to say for long, and a signal must be heard meanwhile.
 ///
 /// # Errors
 /// If it cannot be used.
-pub(super) async fn load(path: PathBuf) -> Result<MetadataTable, AppError> {
+pub(super) async fn load(path: PathBuf, keep: Keep) -> Result<MetadataTable, AppError> {
     let name = path.display().to_string();
-    let reading = tokio::task::spawn_blocking(move || MetadataTable::load(&path));
+    let reading = tokio::task::spawn_blocking(move || MetadataTable::load(&path, keep));
     let table = reading
         .await
         .map_err(|error| AppError::io(format!("read the CSV file {name}"), error.into()))??;

@@ -5,7 +5,8 @@ mod error;
 mod foreign;
 mod loading;
 mod records;
+mod rows;
 mod table;
 
 pub use error::MetadataError;
-pub use table::{MetadataTable, Row};
+pub use table::{Keep, MetadataTable, Row};

@@ -1,48 +1,68 @@
-//! The metadata of resources, in memory: one buffer of values, and an index by resource ARN.
+//! The metadata of resources, in memory.
 
-use std::collections::HashMap;
+use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
-use csv::StringRecord;
-
 use super::error::MetadataError;
 use super::loading::Loading;
+use super::rows::{Index, value};
 use crate::domain::ResourceArn;
+
+/// Which columns are kept beside that with the resource. What a command does not read takes no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// All of them.
+    All,
+    /// Those with these names, as far as the file has them.
+    Only(&'static [&'static str]),
+}
+
+impl Keep {
+    pub(super) fn wants(self, column: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(&column),
+        }
+    }
+}
 
 /// A metadata file.
 #[derive(Debug, Default)]
 pub struct MetadataTable {
     pub(super) columns: Vec<String>,
-    pub(super) rows: HashMap<Box<str>, StringRecord>,
+    pub(super) index: Index,
     pub(super) warnings: Vec<String>,
 }
 
 /// One resource's metadata.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Row<'a> {
     columns: &'a [String],
-    record: &'a StringRecord,
+    /// The row, and all text behind it.
+    values: &'a str,
+}
+
+impl fmt::Debug for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
 }
 
 impl<'a> Row<'a> {
     /// The value of a column, trimmed; `None` if there is no such column, or no value.
     pub fn get(&self, column: &str) -> Option<&'a str> {
         let place = self.columns.iter().position(|c| c == column)?;
-        self.value(place)
+        Some(value(self.values, place)).filter(|value| !value.is_empty())
     }
 
     /// All columns that have a value.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let columns = self.columns.iter().enumerate();
+        let columns = self.columns.iter().map(String::as_str);
         columns
-            .filter(|(_, name)| !name.is_empty())
-            .filter_map(move |(place, name)| Some((name.as_str(), self.value(place)?)))
-    }
-
-    fn value(&self, place: usize) -> Option<&'a str> {
-        self.record.get(place).filter(|v| !v.is_empty())
+            .zip(self.values.split('\0'))
+            .filter(|(name, value)| !name.is_empty() && !value.is_empty())
     }
 }
 
@@ -71,31 +91,36 @@ impl MetadataTable {
         }
     }
 
-    /// Reads the file; `-` is standard input. Waits for as long as the writer of a pipe does.
+    /// Reads the columns of a file; `-` is standard input. Waits for as long as the writer of a pipe does.
     ///
     /// # Errors
     /// If it cannot be read, changes meanwhile, has no `resourceArn` column, or holds something that
     /// is not CSV in UTF-8.
-    pub fn load(path: &Path) -> Result<Self, MetadataError> {
+    pub fn load(path: &Path, keep: Keep) -> Result<Self, MetadataError> {
         Self::require(path)?;
         if path == Path::new("-") {
-            return Self::read(io::stdin().lock(), Path::new("(standard input)"));
+            return Self::read(io::stdin().lock(), Path::new("(standard input)"), keep);
         }
         let file = File::open(path).map_err(|source| MetadataError::Unreadable {
             path: path.to_owned(),
             source,
         })?;
-        Self::read_unchanging(&file, &file, path)
+        Self::read_unchanging(&file, &file, path, keep)
     }
 
     /// Reads `input`, which are the bytes of `file`, and makes sure that nobody writes to it meanwhile.
-    fn read_unchanging(file: &File, input: impl Read, path: &Path) -> Result<Self, MetadataError> {
+    fn read_unchanging(
+        file: &File,
+        input: impl Read,
+        path: &Path,
+        keep: Keep,
+    ) -> Result<Self, MetadataError> {
         let unreadable = |source| MetadataError::Unreadable {
             path: path.to_owned(),
             source,
         };
         let before = file.metadata().map_err(unreadable)?;
-        let read = Loading::run(input, path);
+        let read = Loading::run(input, path, keep);
         let after = file.metadata().map_err(unreadable)?;
         // This comes before any other mistake: what is broken may be so because it is being written.
         if changed(&before, &after, read.as_ref().ok().map(|(_, consumed)| *consumed)) {
@@ -108,16 +133,16 @@ impl MetadataTable {
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn read(input: impl Read, name: &Path) -> Result<Self, MetadataError> {
-        Loading::run(input, name).map(|(table, _)| table)
+    pub fn read(input: impl Read, name: &Path, keep: Keep) -> Result<Self, MetadataError> {
+        Loading::run(input, name, keep).map(|(table, _)| table)
     }
 
     /// A resource's metadata.
     pub fn row(&self, resource: &ResourceArn) -> Option<Row<'_>> {
-        let record = self.rows.get(resource.as_str())?;
+        let values = self.index.find(resource.as_str())?;
         Some(Row {
             columns: &self.columns,
-            record,
+            values,
         })
     }
 
@@ -126,19 +151,19 @@ impl MetadataTable {
         &self.warnings
     }
 
-    /// Names of the columns, in order.
+    /// Names of the columns that are kept, in order.
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
 
     /// Number of resources.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.index.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.index.len() == 0
     }
 }
 
@@ -188,7 +213,7 @@ mod tests {
             let file = File::open(&path).unwrap();
             let happen = || happen(File::options().write(true).open(&path).unwrap());
             let input = Disturbed(file.try_clone().unwrap(), Some(happen));
-            MetadataTable::read_unchanging(&file, input, Path::new("m.csv"))
+            MetadataTable::read_unchanging(&file, input, Path::new("m.csv"), Keep::All)
         };
         assert_eq!(load(&|_| ()).unwrap().len(), 4);
         let changes: [&dyn Fn(File); 4] = [

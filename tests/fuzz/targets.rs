@@ -29,7 +29,7 @@ use shuffle_aws_vaults::domain::{
     AccountId, BackupVaultArn, BackupVaultName, CopyJobId, IamRoleArn, IdempotencyToken, RecoveryPointArn,
     ResourceArn, arn,
 };
-use shuffle_aws_vaults::metadata::{MetadataError, MetadataTable};
+use shuffle_aws_vaults::metadata::{Keep, MetadataError, MetadataTable};
 use shuffle_aws_vaults::sim::{Options, SeedVault, Server};
 use shuffle_aws_vaults::state::{
     self, Counts, Item, ItemState, Items, JournalLine, JournalRecord, journal_path,
@@ -127,9 +127,11 @@ fn assert_sums(items: &Items) {
     );
 }
 
-/// A metadata file: every value is found by its resource, and a byte order mark changes nothing.
+/// A metadata file: every value is found by its resource, a byte order mark changes nothing, and where
+/// less is kept, that is the same.
 pub fn csv(bytes: &[u8]) {
-    let read = |bytes: &[u8]| MetadataTable::read(bytes, Path::new("m.csv"));
+    let columns = |bytes: &[u8], keep| MetadataTable::read(bytes, Path::new("m.csv"), keep);
+    let read = |bytes: &[u8]| columns(bytes, Keep::All);
     let outcome = |read: &Result<MetadataTable, _>| match read {
         Ok(table) => format!("{} {:?}", table.len(), table.warnings()),
         Err(error) => error_text(error),
@@ -151,9 +153,15 @@ pub fn csv(bytes: &[u8]) {
                 .iter()
                 .any(|c| c.eq_ignore_ascii_case("resourceArn"))
         );
+        let part = columns(bytes, Keep::Only(&["APMID"])).expect("what is taken is taken in part");
+        assert_eq!((part.len(), part.columns().len() <= 2), (table.len(), true));
         let text = String::from_utf8(bytes.to_vec()).expect("what is taken is UTF-8");
         for value in text.split([',', '\n', '\r', '"']) {
-            if let Some(row) = table.row(&ResourceArn::from_aws(value.trim())) {
+            let resource = ResourceArn::from_aws(value.trim());
+            let in_part = part.row(&resource);
+            assert_eq!(in_part.is_some(), table.row(&resource).is_some());
+            if let Some(row) = table.row(&resource) {
+                assert_eq!(row.get("APMID"), in_part.and_then(|part| part.get("APMID")));
                 assert!(row.iter().any(|(_, v)| v == value.trim()));
                 assert!(row.iter().all(|(name, v)| row.get(name) == Some(v)));
             }

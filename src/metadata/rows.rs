@@ -1,0 +1,217 @@
+//! The rows of a metadata file, in one buffer of text, and an index of them by resource ARN.
+//!
+//! A row is its values in order, each with a NUL behind it, which no value has: the reader refuses
+//! them. So a row takes no more memory than it has bytes in the file, and all that has to be known
+//! of it is where it begins. A row for each resource as an object of its own would take four times
+//! the memory, and most of the time to make them.
+//!
+//! Hashes are keyed by chance, anew in each process, so that nobody can make a file whose ARNs collide
+//! without having watched the process. The standard library's hash, which would stand that too, takes
+//! so many instructions that a processor does not get to the next look-up while it waits for memory,
+//! and waiting for memory is what most of a look-up is.
+
+use std::hash::BuildHasher as _;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use memchr::memchr;
+use rapidhash::quality::RandomState;
+
+/// Rows that are being taken in.
+#[derive(Debug)]
+pub(super) struct Rows {
+    text: String,
+    /// The place of the resource ARN among the values.
+    key: usize,
+    hasher: RandomState,
+    /// Hashes of the resources, and where their rows begin.
+    found: Vec<(u64, usize)>,
+    /// The row that is being taken in: where it begins, and its resource.
+    begun: usize,
+    hash: u64,
+}
+
+/// How many rows are for a resource that an earlier one is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Doubled {
+    pub(super) count: usize,
+    /// Those of them with other values.
+    pub(super) contradicting: usize,
+}
+
+impl Rows {
+    pub(super) fn new(key: usize) -> Self {
+        Self {
+            text: String::new(),
+            key,
+            hasher: RandomState::new(),
+            found: Vec::new(),
+            begun: 0,
+            hash: 0,
+        }
+    }
+
+    /// Adds a value to the row.
+    pub(super) fn push(&mut self, value: &str) {
+        self.text.push_str(value);
+        self.text.push('\0');
+    }
+
+    /// Adds the resource ARN to the row.
+    pub(super) fn push_arn(&mut self, arn: &str) {
+        self.hash = self.hasher.hash_one(arn);
+        self.push(arn);
+    }
+
+    /// Ends the row and keeps it.
+    pub(super) fn keep(&mut self) {
+        self.found.push((self.hash, self.begun));
+        self.begun = self.text.len();
+    }
+
+    /// Ends the row and forgets it.
+    pub(super) fn forget(&mut self) {
+        self.text.truncate(self.begun);
+    }
+
+    /// Makes the rows ready to be looked up. The last one of a resource counts; the text of earlier
+    /// ones stays, out of reach. They have so many values each.
+    ///
+    /// This is done at the end, when their number is known: an index that grows has to move what is
+    /// in it, and needs the memory twice.
+    pub(super) fn index(self, values: usize) -> (Index, Doubled) {
+        let mut doubled = Doubled::default();
+        let mut places = HashTable::with_capacity(self.found.len());
+        let row = |at: usize| self.text.get(at..).unwrap_or_default();
+        let name = |at| value(row(at), self.key);
+        // It has room for all, so that this is never asked for.
+        let rehash = |&at: &usize| self.hasher.hash_one(name(at));
+        for &(hash, at) in &self.found {
+            match places.entry(hash, |&earlier| name(earlier) == name(at), rehash) {
+                Entry::Vacant(place) => {
+                    place.insert(at);
+                }
+                Entry::Occupied(mut place) => {
+                    let all = |at| row(at).split('\0').take(values);
+                    doubled.count += 1;
+                    doubled.contradicting += usize::from(!all(*place.get()).eq(all(at)));
+                    *place.get_mut() = at;
+                }
+            }
+        }
+        let index = Index {
+            text: self.text,
+            key: self.key,
+            hasher: self.hasher,
+            places,
+        };
+        (index, doubled)
+    }
+}
+
+/// Rows that can be looked up.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    text: String,
+    key: usize,
+    hasher: RandomState,
+    /// Where rows begin.
+    places: HashTable<usize>,
+}
+
+impl Index {
+    /// The row of a resource, and all text behind it.
+    pub(super) fn find(&self, arn: &str) -> Option<&str> {
+        let row = |at: usize| self.text.get(at..).unwrap_or_default();
+        let is = |&at: &usize| {
+            let name = skip(row(at), self.key).as_bytes();
+            name.starts_with(arn.as_bytes()) && name.get(arn.len()) == Some(&0)
+        };
+        // With one in it, it might look like two values.
+        if memchr(0, arn.as_bytes()).is_some() {
+            return None;
+        }
+        self.places.find(self.hasher.hash_one(arn), is).copied().map(row)
+    }
+
+    /// Number of resources.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+}
+
+/// A value of a row.
+pub(super) fn value(row: &str, place: usize) -> &str {
+    let rest = skip(row, place);
+    let end = memchr(0, rest.as_bytes());
+    end.and_then(|end| rest.get(..end)).unwrap_or_default()
+}
+
+/// A row without so many values at its beginning.
+fn skip(row: &str, values: usize) -> &str {
+    let mut rest = row;
+    for _ in 0..values {
+        let end = memchr(0, rest.as_bytes());
+        rest = end.and_then(|end| rest.get(end + 1..)).unwrap_or_default();
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_arn_is_found_as_a_whole_or_not_at_all() {
+        let mut rows = Rows::new(0);
+        for arn in ["a", "ab", "b"] {
+            rows.push_arn(arn);
+            rows.push("c");
+            rows.keep();
+        }
+        let (index, _) = rows.index(2);
+        for arn in ["a", "ab", "b"] {
+            assert_eq!(index.find(arn).map(|row| value(row, 0)), Some(arn));
+        }
+        for arn in ["", "c", "abc", "a\0", "a\0c", "a\0c\0", "a\0c\0ab"] {
+            assert_eq!(index.find(arn), None, "{arn:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_found_as_in_a_map(
+            rows in prop::collection::vec((prop::array::uniform3("[ab:ä]{0,2}"), any::<bool>()), 0..40),
+            key in 0..3_usize,
+        ) {
+            let mut taken = Rows::new(key);
+            let mut map: HashMap<&str, &[String; 3]> = HashMap::new();
+            let mut wanted = Doubled::default();
+            for (row, keep) in &rows {
+                for (place, value) in row.iter().enumerate() {
+                    if place == key { taken.push_arn(value) } else { taken.push(value) }
+                }
+                if !keep {
+                    taken.forget();
+                    continue;
+                }
+                taken.keep();
+                if let Some(earlier) = map.insert(&row[key], row) {
+                    wanted.count += 1;
+                    wanted.contradicting += usize::from(earlier != row);
+                }
+            }
+            let (index, doubled) = taken.index(3);
+            prop_assert_eq!((index.len(), doubled), (map.len(), wanted));
+            for (row, _) in &rows {
+                let found = index.find(&row[key]).map(|found| [0, 1, 2].map(|place| value(found, place)));
+                let wanted = map.get(row[key].as_str()).map(|row| row.each_ref().map(String::as_str));
+                prop_assert_eq!(found, wanted);
+            }
+        }
+    }
+}
