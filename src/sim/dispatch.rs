@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::faults::{self, Delivery, FaultKind};
 use super::ledger::CallRecord;
-use super::reply::Refusal;
+use super::reply::{Body, Refusal};
 use super::request::Request;
 use super::world::{Caller, World};
 use super::{backup_api, identity_api, sts_api};
@@ -219,9 +219,15 @@ fn carry_out(
         // What the first one answers reaches nobody.
         let _ = backup_api::handle(world, caller, call.request);
     }
-    let mut value = backup_api::handle(world, caller, call.request)?;
+    let body = backup_api::handle(world, caller, call.request)?;
+    let is_of_tomorrow = world.chance(world.options.unknown_share);
+    let mut value = match body {
+        Body::Text(text) if fault.is_none() && !is_of_tomorrow => return Ok(text),
+        Body::Text(text) => serde_json::from_str(&text).unwrap_or_default(),
+        Body::Members(value) => value,
+    };
     drop_nulls(&mut value);
-    if world.chance(world.options.unknown_share) {
+    if is_of_tomorrow {
         add_unknown(&mut value);
     }
     if let Some(kind) = fault {

@@ -51,11 +51,25 @@ impl Refusal {
 /// What an operation answers.
 pub(super) type Answer = Result<Value, Refusal>;
 
+/// An answer on its way to the wire.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// As its members.
+    Members(Value),
+    /// As AWS would write it. A page of a thousand points is written at once: to build its members
+    /// first takes as long as all else that the simulator and a client do for the page.
+    Text(String),
+}
+
 /// Dates are seconds since 1970, with fractions.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of our age have 41 bits")]
+pub(super) fn seconds(at: DateTime<Utc>) -> f64 {
+    at.timestamp_millis() as f64 / 1000.0
+}
+
+/// A date as a member.
 pub(super) fn date(at: DateTime<Utc>) -> Value {
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age have 41 bits")]
-    let seconds = at.timestamp_millis() as f64 / 1000.0;
-    json!(seconds)
+    json!(seconds(at))
 }
 
 /// A page of a list: `MaxResults` and where it begins.

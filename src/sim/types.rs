@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `Lifecycle` of the AWS Backup API.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Lifecycle {
-    pub(super) move_to_cold_storage_after_days: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) delete_after_days: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) move_to_cold_storage_after_days: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) opt_in_to_archive_for_supported_resources: Option<bool>,
 }
 
@@ -49,12 +52,15 @@ pub(super) struct Vault {
     pub(super) min_retention_days: Option<i64>,
     pub(super) max_retention_days: Option<i64>,
     pub(super) points: Vec<Point>,
+    /// Their creation dates, side by side: lists by date look at each.
+    pub(super) dates: Vec<DateTime<Utc>>,
     pub(super) index: HashMap<Arc<str>, usize>,
 }
 
 impl Vault {
     pub(super) fn add(&mut self, point: Point) {
         self.index.insert(Arc::clone(&point.arn), self.points.len());
+        self.dates.push(point.created);
         self.points.push(point);
     }
 

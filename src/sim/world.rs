@@ -201,6 +201,7 @@ impl World {
             min_retention_days: None,
             max_retention_days: None,
             points: Vec::new(),
+            dates: Vec::new(),
             index: HashMap::new(),
         };
         self.vaults

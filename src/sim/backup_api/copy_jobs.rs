@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::points::{after_now, lifecycle};
+use super::points::after_now;
 use super::vaults::{key, missing};
 use super::{body, date_query};
 use crate::sim::reply::{Answer, Page, Refusal, date};
@@ -168,7 +168,7 @@ fn member(job: &Job, seen: chrono::DateTime<chrono::Utc>) -> Value {
         "SourceRecoveryPointArn": &*job.source_point,
         "DestinationBackupVaultArn": &*job.destination_vault_arn,
         "DestinationRecoveryPointArn": job.destination_point.as_deref().filter(|_| over),
-        "DestinationRecoveryPointLifecycle": job.lifecycle.as_ref().filter(|_| over).map(lifecycle),
+        "DestinationRecoveryPointLifecycle": job.lifecycle.as_ref().filter(|_| over),
         "ResourceArn": &*job.resource_arn,
         "CreationDate": date(job.created),
         "CompletionDate": job.ended.filter(|_| over).map(date),

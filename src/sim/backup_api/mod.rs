@@ -4,7 +4,7 @@ mod copy_jobs;
 mod points;
 mod vaults;
 
-use super::reply::{Answer, Refusal};
+use super::reply::{Body, Refusal};
 use super::request::Request;
 use super::world::{Caller, World};
 
@@ -47,11 +47,14 @@ pub(super) fn operation(request: &Request) -> &'static str {
 }
 
 /// Does it.
-pub(super) fn handle(world: &mut World, caller: &Caller, request: &Request) -> Answer {
+pub(super) fn handle(world: &mut World, caller: &Caller, request: &Request) -> Result<Body, Refusal> {
     let name = request.path.get(1).map_or("", String::as_str);
     let last = request.path.get(3).map_or("", String::as_str);
     let account = caller.account.as_str();
-    match operation(request) {
+    let members = match operation(request) {
+        "ListRecoveryPointsByBackupVault" => {
+            return points::list(world, account, request, name).map(Body::Text);
+        }
         "ListBackupVaults" => vaults::list(world, account, request),
         "CreateBackupVault" => vaults::create(world, account, request, name),
         "DescribeBackupVault" => vaults::describe(world, account, request, name),
@@ -59,7 +62,6 @@ pub(super) fn handle(world: &mut World, caller: &Caller, request: &Request) -> A
         "PutBackupVaultAccessPolicy" => vaults::put_policy(world, account, request, name),
         "GetBackupVaultAccessPolicy" => vaults::get_policy(world, account, request, name),
         "DeleteBackupVaultAccessPolicy" => vaults::delete_policy(world, account, request, name),
-        "ListRecoveryPointsByBackupVault" => points::list(world, account, request, name),
         "DescribeRecoveryPoint" => points::describe(world, account, request, name, last),
         "DeleteRecoveryPoint" => points::delete(world, account, request, name, last),
         "StartCopyJob" => copy_jobs::start(world, account, request),
@@ -70,7 +72,8 @@ pub(super) fn handle(world: &mut World, caller: &Caller, request: &Request) -> A
             "UnknownOperationException",
             "the simulator does not have this operation",
         )),
-    }
+    };
+    members.map(Body::Members)
 }
 
 /// The JSON body of a request.

@@ -1,60 +1,100 @@
 //! Recovery points.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::date_query;
 use super::vaults::{key, missing};
-use crate::sim::reply::{Answer, Page, Refusal, date};
+use crate::sim::reply::{Answer, Page, Refusal, seconds};
 use crate::sim::request::Request;
 use crate::sim::types::{Lifecycle, Point, Vault};
 use crate::sim::world::World;
 
-pub(super) fn lifecycle(value: &Lifecycle) -> Value {
-    json!({
-        "MoveToColdStorageAfterDays": value.move_to_cold_storage_after_days,
-        "DeleteAfterDays": value.delete_after_days,
-        "OptInToArchiveForSupportedResources": value.opt_in_to_archive_for_supported_resources,
-    })
-}
-
-fn after(created: DateTime<Utc>, days: Option<i64>) -> Option<Value> {
+/// The seconds of a date that is so many days after another.
+fn after(created: DateTime<Utc>, days: Option<i64>) -> Option<f64> {
     days.filter(|d| *d >= 0)
-        .map(|d| date(created + TimeDelta::days(d)))
+        .map(|d| seconds(created + TimeDelta::days(d)))
 }
 
-/// The members that list and describe have in common.
-fn member(vault: &Vault, point: &Point) -> Value {
-    let days = point.lifecycle.as_ref();
-    json!({
-        "RecoveryPointArn": &*point.arn,
-        "BackupVaultName": vault.name,
-        "BackupVaultArn": vault.arn,
-        "SourceBackupVaultArn": point.source_vault_arn.as_deref(),
-        "ResourceArn": &*point.resource_arn,
-        "ResourceType": &*point.resource_type,
-        "CreatedBy": null,
-        "IamRoleArn": null,
-        "Status": &*point.status,
-        "StatusMessage": null,
-        "CreationDate": date(point.created),
-        "InitiationDate": date(point.created),
-        "CompletionDate": date(point.created),
-        "BackupSizeInBytes": point.bytes,
-        "CalculatedLifecycle": days.map(|l| json!({
-            "MoveToColdStorageAt": after(point.created, l.move_to_cold_storage_after_days),
-            "DeleteAt": after(point.created, l.delete_after_days),
-        })),
-        "Lifecycle": days.map(lifecycle),
-        "EncryptionKeyArn": point.key_arn.as_deref(),
-        "IsEncrypted": point.encrypted,
-        "LastRestoreTime": null,
-        "ParentRecoveryPointArn": point.parent_arn.as_deref(),
-        "CompositeMemberIdentifier": point.member.as_deref(),
-        "IsParent": point.is_parent,
-        "ResourceName": null,
-        "VaultType": "BACKUP_VAULT",
-    })
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CalculatedLifecycle {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delete_at: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    move_to_cold_storage_at: Option<f64>,
+}
+
+/// The members that list and describe have in common, those that have no value left out.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Member<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup_size_in_bytes: Option<i64>,
+    backup_vault_arn: &'a str,
+    backup_vault_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calculated_lifecycle: Option<CalculatedLifecycle>,
+    completion_date: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    composite_member_identifier: Option<&'a str>,
+    creation_date: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_key_arn: Option<&'a str>,
+    initiation_date: f64,
+    is_encrypted: bool,
+    is_parent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lifecycle: Option<&'a Lifecycle>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_recovery_point_arn: Option<&'a str>,
+    recovery_point_arn: &'a str,
+    resource_arn: &'a str,
+    resource_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_backup_vault_arn: Option<&'a str>,
+    status: &'a str,
+    vault_type: &'static str,
+}
+
+impl<'a> Member<'a> {
+    fn new(vault: &'a Vault, point: &'a Point) -> Self {
+        let created = seconds(point.created);
+        let days = point.lifecycle.as_ref();
+        Self {
+            backup_size_in_bytes: point.bytes,
+            backup_vault_arn: &vault.arn,
+            backup_vault_name: &vault.name,
+            calculated_lifecycle: days.map(|l| CalculatedLifecycle {
+                delete_at: after(point.created, l.delete_after_days),
+                move_to_cold_storage_at: after(point.created, l.move_to_cold_storage_after_days),
+            }),
+            completion_date: created,
+            composite_member_identifier: point.member.as_deref(),
+            creation_date: created,
+            encryption_key_arn: point.key_arn.as_deref(),
+            initiation_date: created,
+            is_encrypted: point.encrypted,
+            is_parent: point.is_parent,
+            lifecycle: days,
+            parent_recovery_point_arn: point.parent_arn.as_deref(),
+            recovery_point_arn: &point.arn,
+            resource_arn: &point.resource_arn,
+            resource_type: &point.resource_type,
+            source_backup_vault_arn: point.source_vault_arn.as_deref(),
+            status: &point.status,
+            vault_type: "BACKUP_VAULT",
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListAnswer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+    recovery_points: Vec<Member<'a>>,
 }
 
 /// What `ListRecoveryPointsByBackupVault` can be asked for.
@@ -67,16 +107,18 @@ struct Filter<'a> {
 }
 
 impl Filter<'_> {
+    fn takes_date(&self, created: DateTime<Utc>) -> bool {
+        self.created_after.is_none_or(|at| created > at) && self.created_before.is_none_or(|at| created < at)
+    }
+
     fn takes(&self, point: &Point) -> bool {
         self.resource_arn.is_none_or(|r| r == &*point.resource_arn)
             && self.resource_type.is_none_or(|t| t == &*point.resource_type)
             && self.parent.is_none_or(|p| point.parent_arn.as_deref() == Some(p))
-            && self.created_after.is_none_or(|at| point.created > at)
-            && self.created_before.is_none_or(|at| point.created < at)
     }
 }
 
-pub(super) fn list(world: &World, account: &str, request: &Request, name: &str) -> Answer {
+pub(super) fn list(world: &World, account: &str, request: &Request, name: &str) -> Result<String, Refusal> {
     let page = Page::of(request)?;
     let filter = Filter {
         resource_arn: request.query("resourceArn"),
@@ -92,17 +134,23 @@ pub(super) fn list(world: &World, account: &str, request: &Request, name: &str) 
     let now = world.clock.now();
     let mut members = Vec::new();
     let mut next = None;
-    for (place, point) in vault.points.iter().enumerate().skip(page.from) {
-        if point.deleted || point.listed_from > now || !filter.takes(point) {
+    let of_dates = vault.dates.iter().enumerate().skip(page.from);
+    for (place, _) in of_dates.filter(|(_, created)| filter.takes_date(**created)) {
+        let is_listed = |p: &&Point| !p.deleted && p.listed_from <= now && filter.takes(p);
+        let Some(point) = vault.points.get(place).filter(is_listed) else {
             continue;
-        }
+        };
         if members.len() == page.size {
             next = Some(page.token(place));
             break;
         }
-        members.push(member(vault, point));
+        members.push(Member::new(vault, point));
     }
-    Ok(json!({"NextToken": next, "RecoveryPoints": members}))
+    let answer = ListAnswer {
+        next_token: next,
+        recovery_points: members,
+    };
+    serde_json::to_string(&answer).map_err(|error| Refusal::new(500, "InternalFailure", error.to_string()))
 }
 
 fn gone(arn: &str) -> Refusal {
@@ -115,7 +163,7 @@ pub(super) fn describe(world: &World, account: &str, request: &Request, name: &s
         .get(&key(account, request, name))
         .ok_or_else(|| missing(name))?;
     let point = vault.point(arn).ok_or_else(|| gone(arn))?;
-    let mut answer = member(vault, point);
+    let mut answer = json!(Member::new(vault, point));
     let cold = after_now(point, world.clock.now());
     if let Some(object) = answer.as_object_mut() {
         object.insert(
