@@ -92,6 +92,57 @@ fn a_reader_that_goes_away_is_no_error() {
     assert!(!done.stderr.contains("ERROR"), "{}", done.stderr);
 }
 
+/// Calls of a script's listings.
+fn pages(done: &common::Done) -> u64 {
+    done.calls("ListRecoveryPointsByBackupVault")
+}
+
+#[test]
+fn a_short_list_costs_its_pages() {
+    let done = Rig::new("--vault v1=2500").run(&format!("{LIST} --vault v1 --output csv | wc -l"));
+    assert_eq!((done.stdout.trim(), pages(&done)), ("2501", 3), "{}", done.stderr);
+}
+
+#[test]
+fn a_long_list_is_the_same_whatever_the_workers_and_costs_few_calls_more() {
+    let same = |workers: u64, most: u64| {
+        let rig = Rig::new("--vault big=20000 --latency-ms 60 --include-uncopyable");
+        let done = rig.run(&format!(
+            "{LIST} --vault big --output csv --list-workers 1 | cut -d, -f1 | sort > one
+             {LIST} --vault big --output csv --list-workers {workers} | cut -d, -f1 | sort > many
+             cmp one many && wc -l < many"
+        ));
+        assert_eq!((done.code, done.stdout.trim()), (0, "20009"), "{}", done.stderr);
+        assert!(pages(&done) <= 21 + most, "{workers} workers: {}", pages(&done));
+    };
+    same(2, 21 + 2 + 16);
+    same(12, 21 + 2 + 56);
+}
+
+#[test]
+fn points_that_are_deleted_meanwhile_hide_and_double_no_other() {
+    let rig = Rig::new("--vault big=12000 --latency-ms 150");
+    let done = rig.run(&format!(
+        "{LIST} --vault big --output ndjson --list-workers 1 | jq -r .recovery_point_arn | sort > before
+         awk 'NR % 200 == 0' before > doomed
+         path=$AWS_ENDPOINT_URL/backup-vaults/big/recovery-points
+         key='authorization: AWS4-HMAC-SHA256 Credential=AKIA123456789012SIMS/20260101/us-east-1/backup/aws4_request'
+         {LIST} --vault big --output ndjson | jq -r .recovery_point_arn | sort > during &
+         jq -Rr '@uri' doomed | sed \"s|^|$path/|\" | xargs -P 6 -n 10 curl -sf -X DELETE -H \"$key\" > /dev/null
+         wait
+         sort -c -u during && comm -23 before during > missed && comm -23 missed doomed && comm -13 before during"
+    ));
+    assert_eq!((done.code, done.stdout.as_str()), (0, ""), "{}", done.stderr);
+    assert_eq!(done.calls("DeleteRecoveryPoint"), 60);
+}
+
+#[test]
+fn a_throttled_list_goes_on_with_fewer_calls() {
+    let rig = Rig::new("--vault big=12000 --calls-per-second 4 --burst 4");
+    let done = rig.run(&format!("{LIST} --vault big --output csv | sort -u | wc -l"));
+    assert_eq!((done.code, done.stdout.trim()), (0, "12001"), "{}", done.stderr);
+}
+
 fn metadata(rig: &Rig) {
     let row = |n: usize, apmid: &str| {
         format!("arn:aws:dynamodb:us-east-1:123456789012:table/table-v1-{n:05},{apmid}\n")

@@ -29,45 +29,43 @@ fn missing(operation: &'static str, member: &str) -> ApiError {
     )
 }
 
+/// A list has millions of points: what AWS's answer holds is moved where it can be.
 pub(super) fn recovery_point(
     vault: &BackupVaultName,
-    point: &sdk::RecoveryPointByBackupVault,
+    point: sdk::RecoveryPointByBackupVault,
 ) -> Result<RecoveryPoint, ApiError> {
     let missing = |member| missing("ListRecoveryPointsByBackupVault", member);
+    let recovery_point_arn = point.recovery_point_arn.as_deref();
+    let resource_arn = point.resource_arn.as_deref();
+    let calculated = point.calculated_lifecycle.as_ref();
     Ok(RecoveryPoint {
         recovery_point_arn: RecoveryPointArn::from_aws(
-            point
-                .recovery_point_arn()
-                .ok_or_else(|| missing("RecoveryPointArn"))?,
+            recovery_point_arn.ok_or_else(|| missing("RecoveryPointArn"))?,
         ),
         backup_vault_name: vault.clone(),
-        resource_arn: ResourceArn::from_aws(point.resource_arn().ok_or_else(|| missing("ResourceArn"))?),
-        resource_type: point.resource_type().unwrap_or("unknown").to_owned(),
-        status: RecoveryPointStatus::from(
-            point
-                .status()
-                .map_or_else(|| "unknown".to_owned(), |s| s.as_str().to_owned()),
-        ),
+        resource_arn: ResourceArn::from_aws(resource_arn.ok_or_else(|| missing("ResourceArn"))?),
+        status: RecoveryPointStatus::from_aws(point.status.as_ref().map_or("unknown", |s| s.as_str())),
         creation_date: point
-            .creation_date()
+            .creation_date
+            .as_ref()
             .and_then(date)
             .ok_or_else(|| missing("CreationDate"))?,
-        backup_size_bytes: point.backup_size_in_bytes(),
-        is_encrypted: point.is_encrypted(),
-        encryption_key_arn: point.encryption_key_arn().map(str::to_owned),
-        lifecycle: point.lifecycle().map(lifecycle),
-        move_to_cold_storage_at: point
-            .calculated_lifecycle()
+        backup_size_bytes: point.backup_size_in_bytes,
+        is_encrypted: point.is_encrypted,
+        lifecycle: point.lifecycle.as_ref().map(lifecycle),
+        move_to_cold_storage_at: calculated
             .and_then(|c| c.move_to_cold_storage_at())
             .and_then(date),
-        delete_at: point
-            .calculated_lifecycle()
-            .and_then(|c| c.delete_at())
-            .and_then(date),
-        is_parent: point.is_parent(),
-        parent_recovery_point_arn: point.parent_recovery_point_arn().map(RecoveryPointArn::from_aws),
-        composite_member_identifier: point.composite_member_identifier().map(str::to_owned),
-        source_backup_vault_arn: point.source_backup_vault_arn().map(str::to_owned),
+        delete_at: calculated.and_then(|c| c.delete_at()).and_then(date),
+        is_parent: point.is_parent,
+        parent_recovery_point_arn: point
+            .parent_recovery_point_arn
+            .as_deref()
+            .map(RecoveryPointArn::from_aws),
+        resource_type: point.resource_type.unwrap_or_else(|| "unknown".to_owned()),
+        encryption_key_arn: point.encryption_key_arn,
+        composite_member_identifier: point.composite_member_identifier,
+        source_backup_vault_arn: point.source_backup_vault_arn,
     })
 }
 

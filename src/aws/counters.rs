@@ -40,6 +40,11 @@ impl CallCounters {
         self.throttles.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Answers so far by which AWS asked for fewer calls.
+    pub(super) fn throttles(&self) -> u64 {
+        self.throttles.load(Ordering::Relaxed)
+    }
+
     pub(super) fn renewal(&self) {
         self.renewals.fetch_add(1, Ordering::Relaxed);
     }
@@ -53,7 +58,7 @@ impl CallCounters {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone(),
             retries: self.retries.load(Ordering::Relaxed),
-            throttles: self.throttles.load(Ordering::Relaxed),
+            throttles: self.throttles(),
             credential_renewals: self.renewals.load(Ordering::Relaxed),
         }
     }

@@ -10,6 +10,7 @@ mod counters;
 mod credentials;
 mod endpoint;
 mod error;
+mod listing;
 mod loading;
 mod operator;
 mod origin;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use backup::{BackupClient, BackupVault, CopyJobFilter, RecoveryPointPage, StartCopyJob, StartedCopyJob};
+pub use backup::{BackupClient, BackupVault, CopyJobFilter, StartCopyJob, StartedCopyJob};
 pub use clock::AwsClock;
 pub use counters::{CallCounters, CallTotals};
 pub use endpoint::{CustomEndpoint, custom_endpoint};
@@ -85,6 +86,8 @@ pub struct SideSettings {
     pub read_timeout: Duration,
     /// How long expired credentials are awaited where nobody can be asked.
     pub credential_wait: Duration,
+    /// Calls at a time that read one list.
+    pub list_workers: usize,
 }
 
 /// What all clients of a process share.

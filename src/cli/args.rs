@@ -172,6 +172,9 @@ pub struct ConnectionArgs {
     /// Minutes to wait for expired credentials to be renewed, off a terminal
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_CREDENTIAL_WAIT", value_name = "MINUTES", default_value = "10", value_parser = parse_not_negative)]
     pub credential_wait: f64,
+    /// Concurrent AWS calls that read one long list, 1 to 50; 1 reads page after page, in AWS's order
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_LIST_WORKERS", value_name = "NUM", default_value = "12", value_parser = clap::value_parser!(u16).range(1..=50))]
+    pub list_workers: u16,
 }
 
 /// Which recovery points are wanted.

@@ -110,6 +110,7 @@ impl Connections {
             connect_timeout: Duration::from_secs_f64(self.args.connect_timeout),
             read_timeout: Duration::from_secs_f64(self.args.read_timeout),
             credential_wait: Duration::from_secs_f64(self.args.credential_wait * 60.0),
+            list_workers: usize::from(self.args.list_workers),
         }
     }
 }

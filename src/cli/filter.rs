@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 
 use super::args::FilterArgs;
+use super::output::long_stdout;
 use super::selection::Selection;
 use super::{Session, source_vault};
 use crate::domain::RecoveryPoint;
@@ -35,7 +36,7 @@ pub(super) async fn run(args: FilterArgs, session: &Session) -> Result<Outcome, 
     let client = connections.source(&args.source).await?;
     source_vault::require(&client, &args.vault).await?;
     selection.load_all().await?;
-    let mut out = io::BufWriter::new(io::stdout());
+    let mut out = long_stdout();
     let mut rows = PointRows::new(args.output, selection.table(), true);
     rows.begin(&mut out).map_err(failed)?;
     let mut tally = FilterCount::default();

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 
 use super::args::ListArgs;
-use super::output::to_stdout;
+use super::output::{long_stdout, to_stdout};
 use super::{Session, selection, source_vault};
 use crate::error::{AppError, Outcome};
 use crate::metadata::{Keep, MetadataTable};
@@ -56,7 +56,7 @@ pub(super) async fn run(args: ListArgs, session: &Session) -> Result<Outcome, Ap
         Some(file) => Some(selection::load(file, Keep::All).await?),
         None => None,
     };
-    let mut out = io::BufWriter::new(io::stdout());
+    let mut out = long_stdout();
     let mut rows = PointRows::new(args.output, metadata.as_ref(), false);
     rows.begin(&mut out).map_err(failed)?;
     let mut problem = None;

@@ -307,3 +307,8 @@ pub(crate) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
         .and_then(|()| out.flush())
         .map_err(|error| AppError::io("write to standard output", error))
 }
+
+/// Stdout for what may be millions of lines.
+pub(crate) fn long_stdout() -> io::BufWriter<io::Stdout> {
+    io::BufWriter::with_capacity(64 << 10, io::stdout())
+}

@@ -1,7 +1,6 @@
 //! `verify`: whether every recovery point is in the destination.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 
 use chrono::Utc;
 
@@ -12,7 +11,7 @@ use super::{Session, source_vault};
 use crate::aws::{BackupClient, BackupVault};
 use crate::copy::eligibility::EligibilityRules;
 use crate::copy::plan::PlanRules;
-use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint, RecoveryPointArn};
+use crate::domain::{BackupVaultArn, RecoveryPoint, RecoveryPointArn};
 use crate::error::{AppError, Outcome};
 use crate::report;
 use crate::state::location::Newest;
@@ -69,16 +68,6 @@ pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, 
     })
 }
 
-async fn points(client: &BackupClient, vault: &BackupVaultName) -> Result<Vec<RecoveryPoint>, AppError> {
-    let mut points = Vec::new();
-    let pages = client.all_recovery_points(vault, |page| {
-        points.extend(page);
-        ControlFlow::Continue(())
-    });
-    pages.await?;
-    Ok(points)
-}
-
 async fn verify_vault(
     args: &VerifyArgs,
     source: &BackupClient,
@@ -88,9 +77,9 @@ async fn verify_vault(
 ) -> Result<VaultVerification, AppError> {
     let dest_name = args.dest.dest_vault.as_ref().unwrap_or(&vault.name);
     let dest_arn = BackupVaultArn::new(destination.region(), destination.account(), dest_name);
-    let source_points = points(source, &vault.name).await?;
+    let source_points = source.sorted_recovery_points(&vault.name).await?;
     let dest_points = if destination.describe_backup_vault(dest_name).await?.is_some() {
-        points(destination, dest_name).await?
+        destination.sorted_recovery_points(dest_name).await?
     } else {
         tracing::warn!(
             "the destination vault {dest_name} does not exist in account {}",

@@ -34,7 +34,7 @@ pub async fn read(
         created_after: Some(source.aws_now() - JOBS_LISTED),
         ..CopyJobFilter::default()
     };
-    let jobs = source.each_copy_job(&filter, |job| {
+    let jobs = source.all_copy_jobs(&filter, |job| {
         evidence.job(&job);
         job_times.add(&job);
     });

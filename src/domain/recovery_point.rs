@@ -1,7 +1,7 @@
 //! A recovery point as ListRecoveryPointsByBackupVault answers it, and what can be told of it.
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::arn::{RecoveryPointArn, ResourceArn};
 use super::ids::BackupVaultName;
@@ -29,6 +29,20 @@ pub enum RecoveryPointStatus {
 }
 
 impl RecoveryPointStatus {
+    /// A status by the text that AWS writes.
+    pub fn from_aws(text: &str) -> Self {
+        match text {
+            "CREATING" => Self::Creating,
+            "AVAILABLE" => Self::Available,
+            "COMPLETED" => Self::Completed,
+            "PARTIAL" => Self::Partial,
+            "EXPIRED" => Self::Expired,
+            "DELETING" => Self::Deleting,
+            "STOPPED" => Self::Stopped,
+            _ => Self::Unknown(text.to_owned()),
+        }
+    }
+
     /// The text as AWS writes it.
     pub fn as_str(&self) -> &str {
         match self {
@@ -46,16 +60,7 @@ impl RecoveryPointStatus {
 
 impl From<String> for RecoveryPointStatus {
     fn from(text: String) -> Self {
-        match text.as_str() {
-            "CREATING" => Self::Creating,
-            "AVAILABLE" => Self::Available,
-            "COMPLETED" => Self::Completed,
-            "PARTIAL" => Self::Partial,
-            "EXPIRED" => Self::Expired,
-            "DELETING" => Self::Deleting,
-            "STOPPED" => Self::Stopped,
-            _ => Self::Unknown(text),
-        }
+        Self::from_aws(&text)
     }
 }
 
@@ -93,6 +98,7 @@ pub struct RecoveryPoint {
     /// Its status.
     pub status: RecoveryPointStatus,
     /// When it was made. A copy keeps its source's date.
+    #[serde(serialize_with = "in_milliseconds")]
     pub creation_date: DateTime<Utc>,
     /// Size in bytes, where AWS gives one. For EBS it is the volume's size.
     pub backup_size_bytes: Option<i64>,
@@ -114,6 +120,11 @@ pub struct RecoveryPoint {
     pub composite_member_identifier: Option<String>,
     /// On a copy: the vault that it was copied from.
     pub source_backup_vault_arn: Option<String>,
+}
+
+/// As wide as every other date of its kind, so that lines can be sorted by it.
+fn in_milliseconds<S: Serializer>(date: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&date.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 impl RecoveryPoint {

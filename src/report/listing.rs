@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use chrono::SecondsFormat;
 use comfy_table::{Table, presets};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use super::OutputFormat;
 use super::text::{bytes, csv_error, sanitize};
@@ -168,11 +168,11 @@ impl<'a> PointRows<'a> {
         match self.format {
             OutputFormat::Json => {
                 write!(out, "{}", if first { "\n  " } else { ",\n  " })?;
-                serde_json::to_writer(out, &object(point, row))?;
+                serde_json::to_writer(out, &Line::of(point, row))?;
                 Ok(())
             }
             OutputFormat::Ndjson => {
-                serde_json::to_writer(&mut *out, &object(point, row))?;
+                serde_json::to_writer(&mut *out, &Line::of(point, row))?;
                 writeln!(out)
             }
             OutputFormat::Csv => {
@@ -283,14 +283,13 @@ fn summary(count: &FilterCount) -> Value {
     })
 }
 
+/// Bytes of a line, about: a writer for each of a million lines must not make room for more.
+const LINE: usize = 512;
+
 fn csv_line<'a>(out: &mut dyn Write, fields: impl Iterator<Item = &'a str>) -> io::Result<()> {
-    let mut writer = csv::WriterBuilder::new().from_writer(out);
+    let mut writer = csv::WriterBuilder::new().buffer_capacity(LINE).from_writer(out);
     writer.write_record(fields).map_err(csv_error)?;
     writer.flush()
-}
-
-fn date(point: &RecoveryPoint) -> String {
-    point.creation_date.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 fn fields(point: &RecoveryPoint) -> [String; 8] {
@@ -300,25 +299,36 @@ fn fields(point: &RecoveryPoint) -> [String; 8] {
         point.resource_arn.to_string(),
         point.resource_type.clone(),
         point.status.as_str().to_owned(),
-        date(point),
+        point.creation_date.to_rfc3339_opts(SecondsFormat::Millis, true),
         point.backup_size_bytes.map(|b| b.to_string()).unwrap_or_default(),
         point.is_encrypted.to_string(),
     ]
 }
 
-fn object(point: &RecoveryPoint, row: Option<Row<'_>>) -> Value {
-    let mut value = serde_json::to_value(point).unwrap_or_default();
-    if let Some(members) = value.as_object_mut() {
-        members.insert("creation_date".to_owned(), Value::String(date(point)));
-        let metadata: Map<String, Value> = row
-            .into_iter()
-            .flat_map(Row::iter)
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("resourceArn"))
-            .map(|(name, value)| (name.to_owned(), Value::from(value)))
-            .collect();
-        members.insert("metadata".to_owned(), Value::Object(metadata));
+/// A point as a JSON object.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    point: &'a RecoveryPoint,
+    metadata: Metadata<'a>,
+}
+
+impl<'a> Line<'a> {
+    fn of(point: &'a RecoveryPoint, row: Option<Row<'a>>) -> Self {
+        Self {
+            point,
+            metadata: Metadata(row),
+        }
     }
-    value
+}
+
+struct Metadata<'a>(Option<Row<'a>>);
+
+impl Serialize for Metadata<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let columns = self.0.into_iter().flat_map(Row::iter);
+        serializer.collect_map(columns.filter(|(name, _)| !name.eq_ignore_ascii_case("resourceArn")))
+    }
 }
 
 fn table_row(point: &RecoveryPoint, row: Option<Row<'_>>) -> Vec<String> {

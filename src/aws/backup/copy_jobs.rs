@@ -1,12 +1,14 @@
 //! Copy jobs: StartCopyJob, DescribeCopyJob, ListCopyJobs.
 
+use std::ops::ControlFlow;
+
 use aws_sdk_backup::types::CopyJobState as SdkState;
 use chrono::{DateTime, Utc};
 
 use super::BackupClient;
-use super::vaults::Pages;
 use crate::aws::convert;
 use crate::aws::error::{ApiError, ErrorClass};
+use crate::aws::listing::{Listing, Page, Window};
 use crate::aws::retry::RetryRule;
 use crate::domain::{
     BackupVaultArn, BackupVaultName, CopyJob, CopyJobId, IamRoleArn, IdempotencyToken, Lifecycle,
@@ -15,6 +17,7 @@ use crate::domain::{
 
 /// Most jobs that AWS puts on a page.
 const PAGE: i32 = 1000;
+const LIST: &str = "ListCopyJobs";
 
 /// What StartCopyJob is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,7 +113,42 @@ impl BackupClient {
         convert::copy_job(OPERATION, job)
     }
 
-    /// All copy jobs that the filter names.
+    async fn copy_jobs_page(
+        &self,
+        filter: &CopyJobFilter,
+        window: Window,
+        next_token: Option<String>,
+    ) -> Result<Page<CopyJob>, ApiError> {
+        let answer = self
+            .call(LIST, RetryRule::Repeatable, || {
+                self.sdk
+                    .list_copy_jobs()
+                    .set_by_state(filter.state.map(SdkState::from))
+                    .set_by_destination_vault_arn(text(filter.destination_vault_arn.as_ref()))
+                    .set_by_created_after(window.created_after().map(convert::smithy_date))
+                    .set_by_created_before(window.created_before().map(convert::smithy_date))
+                    .set_by_complete_after(filter.completed_after.map(convert::smithy_date))
+                    .set_by_source_recovery_point_arn(text(filter.source_recovery_point_arn.as_ref()))
+                    .max_results(PAGE)
+                    .set_next_token(next_token.clone())
+                    .send()
+            })
+            .await?;
+        let job = |job| match convert::copy_job(LIST, job) {
+            Ok(job) => Some(job),
+            Err(error) => {
+                // One that has no id is nobody's, and must not hide the others.
+                tracing::warn!(%error, "a copy job in AWS's list is passed over");
+                None
+            }
+        };
+        Ok(Page {
+            members: answer.copy_jobs().iter().filter_map(job).collect(),
+            next_token: answer.next_token().map(str::to_owned),
+        })
+    }
+
+    /// All copy jobs that the filter names, page after page, in AWS's order.
     ///
     /// # Errors
     /// As [`Self::each_copy_job`].
@@ -120,45 +158,51 @@ impl BackupClient {
         Ok(jobs)
     }
 
-    /// Hands on the copy jobs that the filter names, as their pages come.
+    /// Hands on the copy jobs that the filter names, page after page, in AWS's order.
     ///
     /// # Errors
     /// As the calls, and if AWS repeats a page token.
     pub async fn each_copy_job(
         &self,
         filter: &CopyJobFilter,
+        take: impl FnMut(CopyJob),
+    ) -> Result<(), ApiError> {
+        self.read_copy_jobs(filter, 1, take).await
+    }
+
+    /// The same in order of arrival, with as many calls at a time as lists may have.
+    ///
+    /// # Errors
+    /// As [`Self::each_copy_job`].
+    pub async fn all_copy_jobs(
+        &self,
+        filter: &CopyJobFilter,
+        take: impl FnMut(CopyJob),
+    ) -> Result<(), ApiError> {
+        self.read_copy_jobs(filter, self.settings.list_workers, take)
+            .await
+    }
+
+    async fn read_copy_jobs(
+        &self,
+        filter: &CopyJobFilter,
+        workers: usize,
         mut take: impl FnMut(CopyJob),
     ) -> Result<(), ApiError> {
-        const OPERATION: &str = "ListCopyJobs";
-        let mut token: Option<String> = None;
-        let mut pages = Pages::of(OPERATION);
-        loop {
-            let answer = self
-                .call(OPERATION, RetryRule::Repeatable, || {
-                    self.sdk
-                        .list_copy_jobs()
-                        .set_by_state(filter.state.map(SdkState::from))
-                        .set_by_destination_vault_arn(text(filter.destination_vault_arn.as_ref()))
-                        .set_by_created_after(filter.created_after.map(convert::smithy_date))
-                        .set_by_complete_after(filter.completed_after.map(convert::smithy_date))
-                        .set_by_source_recovery_point_arn(text(filter.source_recovery_point_arn.as_ref()))
-                        .max_results(PAGE)
-                        .set_next_token(token.clone())
-                        .send()
-                })
-                .await?;
-            for job in answer.copy_jobs() {
-                // One that has no id is nobody's, and must not hide the others.
-                match convert::copy_job(OPERATION, job) {
-                    Ok(job) => take(job),
-                    Err(error) => tracing::warn!(%error, "a copy job in AWS's list is passed over"),
-                }
-            }
-            token = pages.next(answer.next_token(), answer.copy_jobs().len())?;
-            if token.is_none() {
-                return Ok(());
-            }
-        }
+        let fetch = |window, token| {
+            let (client, filter) = (self.clone(), filter.clone());
+            async move { client.copy_jobs_page(&filter, window, token).await }
+        };
+        let whole = filter.created_after.map_or_else(Window::default, Window::since);
+        let listing = Listing {
+            workers,
+            ..self.listing(LIST, whole)
+        };
+        let page = |page: Vec<CopyJob>| {
+            page.into_iter().for_each(&mut take);
+            ControlFlow::Continue(())
+        };
+        listing.read(fetch, page).await
     }
 }
 

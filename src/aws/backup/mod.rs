@@ -21,13 +21,13 @@ use chrono::{DateTime, Utc};
 use super::clock::ReadDate;
 use super::credentials::{Next, RenewableCredentials};
 use super::error::{ApiError, ErrorClass};
+use super::listing::{Listing, Window};
 use super::loading::timeouts;
 use super::retry::{MOST_RETRIES, RetryRule, backoff};
 use super::{Context, SideSettings};
 use crate::domain::{AccountId, Region};
 
 pub use copy_jobs::{CopyJobFilter, StartCopyJob, StartedCopyJob};
-pub use points::RecoveryPointPage;
 pub use vaults::BackupVault;
 
 /// AWS Backup in one account and Region, under an identity that STS has confirmed.
@@ -94,6 +94,17 @@ impl BackupClient {
     /// Waits until [`BackupClient::cancel`] is called.
     pub async fn cancelled(&self) {
         self.context.cancel.cancelled().await;
+    }
+
+    /// How a list that may be long is read.
+    fn listing(&self, operation: &'static str, whole: Window) -> Listing {
+        Listing {
+            operation,
+            whole,
+            workers: self.settings.list_workers,
+            now: self.aws_now(),
+            counters: Arc::clone(&self.context.counters),
+        }
     }
 
     /// Sends a call, again where the rule covers the fault, and with renewed credentials where AWS

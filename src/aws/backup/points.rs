@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use super::BackupClient;
-use super::vaults::Pages;
 use crate::aws::convert;
 use crate::aws::error::ApiError;
+use crate::aws::listing::{Page, Window};
 use crate::aws::retry::RetryRule;
 use crate::domain::{BackupVaultName, RecoveryPoint};
 
@@ -13,67 +13,68 @@ use crate::domain::{BackupVaultName, RecoveryPoint};
 const PAGE: i32 = 1000;
 const OPERATION: &str = "ListRecoveryPointsByBackupVault";
 
-/// One page of recovery points.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RecoveryPointPage {
-    /// The points.
-    pub points: Vec<RecoveryPoint>,
-    /// Where the next page begins; `None` on the last.
-    pub next_token: Option<String>,
-}
-
 impl BackupClient {
-    /// One page of a vault's points.
-    ///
-    /// # Errors
-    /// As the call.
-    pub async fn list_recovery_points(
+    async fn recovery_points_page(
         &self,
         vault: &BackupVaultName,
+        window: Window,
         next_token: Option<String>,
-    ) -> Result<RecoveryPointPage, ApiError> {
+    ) -> Result<Page<RecoveryPoint>, ApiError> {
         let answer = self
             .call(OPERATION, RetryRule::Repeatable, || {
                 self.sdk
                     .list_recovery_points_by_backup_vault()
                     .backup_vault_name(vault.as_str())
+                    .set_by_created_after(window.created_after().map(convert::smithy_date))
+                    .set_by_created_before(window.created_before().map(convert::smithy_date))
                     .max_results(PAGE)
                     .set_next_token(next_token.clone())
                     .send()
             })
             .await?;
-        let points = answer
-            .recovery_points()
-            .iter()
-            .map(|point| convert::recovery_point(vault, point))
-            .collect::<Result<_, _>>()?;
-        Ok(RecoveryPointPage {
-            points,
-            next_token: answer.next_token().map(str::to_owned),
+        let points = answer.recovery_points.unwrap_or_default().into_iter();
+        Ok(Page {
+            members: points
+                .map(|point| convert::recovery_point(vault, point))
+                .collect::<Result<_, _>>()?,
+            next_token: answer.next_token,
         })
     }
 
-    /// All points of a vault, page by page, until the last or until `page` breaks.
+    /// All points of a vault, page by page in order of arrival, until the last or until `page` breaks.
+    /// With one worker for lists, that is AWS's order.
     ///
     /// # Errors
     /// As the calls, and if AWS repeats a page token.
     pub async fn all_recovery_points(
         &self,
         vault: &BackupVaultName,
-        mut page: impl FnMut(Vec<RecoveryPoint>) -> ControlFlow<()>,
+        page: impl FnMut(Vec<RecoveryPoint>) -> ControlFlow<()>,
     ) -> Result<(), ApiError> {
-        let mut token = None;
-        let mut pages = Pages::of(OPERATION);
-        loop {
-            let answer = self.list_recovery_points(vault, token).await?;
-            let members = answer.points.len();
-            if page(answer.points).is_break() {
-                return Ok(());
-            }
-            token = pages.next(answer.next_token.as_deref(), members)?;
-            if token.is_none() {
-                return Ok(());
-            }
-        }
+        let fetch = |window, token| {
+            let (client, vault) = (self.clone(), vault.clone());
+            async move { client.recovery_points_page(&vault, window, token).await }
+        };
+        self.listing(OPERATION, Window::default()).read(fetch, page).await
+    }
+
+    /// All points of a vault, oldest first.
+    ///
+    /// # Errors
+    /// As [`BackupClient::all_recovery_points`].
+    pub async fn sorted_recovery_points(
+        &self,
+        vault: &BackupVaultName,
+    ) -> Result<Vec<RecoveryPoint>, ApiError> {
+        let mut points = Vec::new();
+        let read = self.all_recovery_points(vault, |page| {
+            points.extend(page);
+            ControlFlow::Continue(())
+        });
+        read.await?;
+        points.sort_unstable_by(|a, b| {
+            (a.creation_date, &a.recovery_point_arn).cmp(&(b.creation_date, &b.recovery_point_arn))
+        });
+        Ok(points)
     }
 }
