@@ -177,31 +177,6 @@ pub struct ConnectionArgs {
     pub list_workers: u16,
 }
 
-/// Which recovery points are wanted.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Selection")]
-pub struct FilterOptions {
-    /// Only points whose resource has one of these APMIDs (comma-separated; exact, case-sensitive)
-    #[arg(
-        long,
-        env = "SHUFFLE_AWS_VAULTS_ALLOWED_APMIDS",
-        value_name = "APMID,...",
-        requires = "metadata_csv"
-    )]
-    pub allowed_apmids: Option<String>,
-    /// No points whose resource has one of these APMIDs; beats --allowed-apmids
-    #[arg(
-        long,
-        env = "SHUFFLE_AWS_VAULTS_EXCLUDED_APMIDS",
-        value_name = "APMID,...",
-        requires = "metadata_csv"
-    )]
-    pub excluded_apmids: Option<String>,
-    /// CSV file with a resourceArn column and any others; `-` is standard input
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_METADATA_CSV", value_name = "FILE")]
-    pub metadata_csv: Option<PathBuf>,
-}
-
 /// `list`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -216,9 +191,9 @@ pub struct ListArgs {
     /// Backup vault whose recovery points to list [default: list the vaults]
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_VAULT", value_name = "VAULT_NAME")]
     pub vault: Option<BackupVaultName>,
-    /// CSV file with a resourceArn column whose other columns are shown with each point; `-` is standard input
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_METADATA_CSV", value_name = "FILE")]
-    pub metadata_csv: Option<PathBuf>,
+    /// Which points are wanted.
+    #[command(flatten)]
+    pub filter: FilterOptions,
     /// Form of the output
     #[arg(
         long,
@@ -308,6 +283,7 @@ pub struct VerifyArgs {
 }
 
 pub use super::copy_args::CopyArgs;
+pub use super::filter_options::FilterOptions;
 
 /// Reads a number greater than zero; fractions are allowed.
 pub(crate) fn parse_positive(text: &str) -> Result<f64, String> {

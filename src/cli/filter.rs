@@ -31,7 +31,7 @@ fn count(count: &mut FilterCount, decision: Decision, point: &RecoveryPoint) {
 }
 
 pub(super) async fn run(args: FilterArgs, session: &Session) -> Result<Outcome, AppError> {
-    let selection = Selection::new(&args.filter)?;
+    let selection = Selection::new(&args.filter).await?;
     let connections = session.connections(&args.connection, &args.source).await;
     let client = connections.source(&args.source).await?;
     source_vault::require(&client, &args.vault).await?;

@@ -5,19 +5,30 @@ use std::ops::ControlFlow;
 
 use super::args::ListArgs;
 use super::output::{long_stdout, to_stdout};
-use super::{Session, selection, source_vault};
+use super::selection::Selection;
+use super::{Session, source_vault};
+use crate::domain::RecoveryPoint;
+use crate::domain::selection::Decision;
 use crate::error::{AppError, Outcome};
-use crate::metadata::{Keep, MetadataTable};
 use crate::report::{self, PointRows, sanitize};
 
 fn failed(error: io::Error) -> AppError {
     AppError::io("write to standard output", error)
 }
 
-pub(super) async fn run(args: ListArgs, session: &Session) -> Result<Outcome, AppError> {
-    if let Some(file) = &args.metadata_csv {
-        MetadataTable::require(file)?;
+/// Options that do not go together.
+pub(super) fn check(args: &ListArgs) -> Result<(), AppError> {
+    match args.filter.first_filter() {
+        Some(option) if args.vault.is_none() => Err(AppError::usage(
+            format!("{option} chooses recovery points, and vaults are listed without --vault"),
+            "name the vault whose recovery points you want with --vault",
+        )),
+        _ => Selection::check(&args.filter),
     }
+}
+
+pub(super) async fn run(args: ListArgs, session: &Session) -> Result<Outcome, AppError> {
+    let selection = Selection::new(&args.filter).await?;
     let connections = session.connections(&args.connection, &args.source).await;
     if args.dry_run {
         let account = &args.source.source_account;
@@ -31,7 +42,10 @@ pub(super) async fn run(args: ListArgs, session: &Session) -> Result<Outcome, Ap
         to_stdout(|out| {
             writeln!(out, "Would query account {account}, Region {region}")?;
             writeln!(out, "  {what}")?;
-            match &args.metadata_csv {
+            if args.filter.first_filter().is_some() {
+                writeln!(out, "  filters: {}", sanitize(&selection.describe()))?;
+            }
+            match &args.filter.metadata_csv {
                 Some(file) => writeln!(
                     out,
                     "  with metadata from {}",
@@ -44,7 +58,7 @@ pub(super) async fn run(args: ListArgs, session: &Session) -> Result<Outcome, Ap
     }
     let client = connections.source(&args.source).await?;
     let Some(name) = &args.vault else {
-        if args.metadata_csv.is_some() {
+        if args.filter.metadata_csv.is_some() {
             tracing::warn!("--metadata-csv has no effect without --vault: vaults have no metadata");
         }
         let all = client.list_backup_vaults().await?;
@@ -52,16 +66,18 @@ pub(super) async fn run(args: ListArgs, session: &Session) -> Result<Outcome, Ap
         return Ok(Outcome::Done);
     };
     source_vault::require(&client, name).await?;
-    let metadata = match args.metadata_csv {
-        Some(file) => Some(selection::load(file, Keep::All).await?),
-        None => None,
-    };
+    selection.load_all().await?;
     let mut out = long_stdout();
-    let mut rows = PointRows::new(args.output, metadata.as_ref(), false);
+    let mut rows = PointRows::new(args.output, selection.table(), false);
     rows.begin(&mut out).map_err(failed)?;
+    let is_filtered = args.filter.first_filter().is_some();
     let mut problem = None;
     let pages = client.all_recovery_points(name, |page| {
-        match page.iter().try_for_each(|point| rows.point(point, &mut out)) {
+        // Without filters all are shown, and none is said to lack metadata.
+        let is_wanted =
+            |point: &&RecoveryPoint| !is_filtered || selection.decide(point) == Decision::Selected;
+        let mut wanted = page.iter().filter(is_wanted);
+        match wanted.try_for_each(|point| rows.point(point, &mut out)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 problem = Some(error);
@@ -76,5 +92,6 @@ pub(super) async fn run(args: ListArgs, session: &Session) -> Result<Outcome, Ap
     rows.end(None, &mut out)
         .and_then(|()| out.flush())
         .map_err(failed)?;
+    selection.report_unmatched();
     Ok(Outcome::Done)
 }

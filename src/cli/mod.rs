@@ -6,8 +6,10 @@ mod copy;
 mod copy_args;
 mod credential_prompt;
 mod filter;
+pub mod filter_options;
 mod list;
 mod output;
+mod point_list;
 mod repeats;
 mod selection;
 pub mod simulate;
@@ -109,6 +111,7 @@ fn check(command: &Command) -> Result<(), AppError> {
             copy::check(args)?;
             Selection::check(&args.filter)
         }
+        Command::List(args) => list::check(args),
         Command::Filter(args) => Selection::check(&args.filter),
         Command::Verify(args) => {
             verify::check(args)?;

@@ -4,61 +4,81 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
 
-use super::args::FilterOptions;
+use chrono::{DateTime, Utc};
+
+use super::filter_options::FilterOptions;
+use super::point_list::PointList;
 use crate::domain::RecoveryPoint;
-use crate::domain::selection::{ApmidFilter, Decision, ValueList};
+use crate::domain::selection::{ColumnFilter, Decision, ValueList};
 use crate::error::AppError;
 use crate::metadata::{Keep, MetadataTable};
 
 /// Points without a row that are named in the log; the rest are counted.
 const MOST_NAMED: usize = 10;
-/// The column that decides.
+/// The column of `--allowed-apmids` and `--excluded-apmids`.
 const APMID: &str = "APMID";
 
 /// The filters of a command.
 #[derive(Debug)]
 pub(crate) struct Selection {
-    filter: ApmidFilter,
-    file: Option<PathBuf>,
+    options: FilterOptions,
+    now: DateTime<Utc>,
+    only: Option<PointList>,
+    except: Option<PointList>,
+    columns: Vec<ColumnFilter>,
     table: OnceCell<MetadataTable>,
     unmatched: Cell<usize>,
     named: RefCell<Vec<String>>,
+    /// Points that were decided on, and those of them that `only` names.
+    decided: Cell<usize>,
+    found: Cell<usize>,
 }
 
 impl Selection {
-    /// Whether the lists can be read; nothing else is looked at, and nothing is told.
+    /// Whether the options go together; nothing else is looked at, and nothing is told.
     ///
     /// # Errors
-    /// If one is empty.
+    /// If a list is empty, or nothing can lie between two moments.
     pub(super) fn check(options: &FilterOptions) -> Result<(), AppError> {
-        for (option, text) in [
-            ("--allowed-apmids", &options.allowed_apmids),
-            ("--excluded-apmids", &options.excluded_apmids),
-        ] {
-            text.as_deref().map(|text| parse(option, text)).transpose()?;
+        column_filters(options)?;
+        let now = Utc::now();
+        if let (Some(after), Some(before)) = (&options.created_after, &options.created_before)
+            && after.at(now) >= before.at(now)
+        {
+            return Err(AppError::usage(
+                format!("nothing is made after {after} and before {before}"),
+                "--created-after takes the earlier moment; an age such as 90d is that of the oldest point",
+            ));
         }
         Ok(())
     }
 
-    /// Reads the options. Of the metadata file no more is looked at than whether it is there.
+    /// Reads the options and the lists of points. Of the metadata file no more is looked at than whether it is
+    /// there.
     ///
     /// # Errors
-    /// If a list is empty, or the file is missing.
-    pub(crate) fn new(options: &FilterOptions) -> Result<Self, AppError> {
-        let filter = ApmidFilter {
-            allowed: list("--allowed-apmids", options.allowed_apmids.as_deref())?,
-            excluded: list("--excluded-apmids", options.excluded_apmids.as_deref())?,
-        };
+    /// If a list is empty or cannot be read, or the metadata file is missing.
+    pub(crate) async fn new(options: &FilterOptions) -> Result<Self, AppError> {
+        let columns = column_filters(options)?;
+        tell_empty_elements(options, &columns);
         if let Some(file) = &options.metadata_csv {
             MetadataTable::require(file)?;
         }
-        let file = options.metadata_csv.clone();
+        let read = async |option, file: &Option<PathBuf>| match file {
+            Some(file) => PointList::read(option, file.clone()).await.map(Some),
+            None => Ok(None),
+        };
         Ok(Self {
-            filter,
-            file,
+            now: Utc::now(),
+            only: read("--only-from", &options.only_from).await?,
+            except: read("--exclude-from", &options.exclude_from).await?,
+            columns,
+            options: options.clone(),
             table: OnceCell::new(),
             unmatched: Cell::new(0),
             named: RefCell::default(),
+            decided: Cell::new(0),
+            found: Cell::new(0),
         })
     }
 
@@ -67,8 +87,8 @@ impl Selection {
     /// # Errors
     /// If it cannot be used.
     pub(crate) async fn load(&self) -> Result<(), AppError> {
-        let read: &[&str] = if self.filter.is_active() { &[APMID] } else { &[] };
-        self.load_columns(Keep::Only(read)).await
+        let columns = self.columns.iter().map(|filter| filter.column.clone());
+        self.load_columns(Keep::Only(columns.collect())).await
     }
 
     /// As [`Self::load`], with all columns, which are to be shown.
@@ -80,10 +100,14 @@ impl Selection {
     }
 
     async fn load_columns(&self, keep: Keep) -> Result<(), AppError> {
-        if let Some(file) = &self.file
+        if let Some(file) = &self.options.metadata_csv
             && self.table.get().is_none()
         {
-            let _ = self.table.set(load(file.clone(), keep).await?);
+            let table = load(file.clone(), keep).await?;
+            for filter in &self.columns {
+                table.require_column(&filter.column, file)?;
+            }
+            let _ = self.table.set(table);
         }
         Ok(())
     }
@@ -95,44 +119,133 @@ impl Selection {
 
     /// What the filters say of a point.
     pub(crate) fn decide(&self, point: &RecoveryPoint) -> Decision {
+        if !self.takes(point) {
+            return Decision::Filtered;
+        }
         let Some(table) = self.table.get() else {
             return Decision::Selected;
         };
         let row = table.row(&point.resource_arn);
         if row.is_none() {
-            self.unmatched.set(self.unmatched.get() + 1);
-            let mut named = self.named.borrow_mut();
-            let resource = point.resource_arn.as_str();
-            if named.len() < MOST_NAMED && !named.iter().any(|n| n == resource) {
-                tracing::warn!("No metadata found for resource {resource}");
-                named.push(resource.to_owned());
-            }
+            self.note_unmatched(point);
         }
-        self.filter.decide(row.and_then(|row| row.get(APMID)))
+        let decisions = self
+            .columns
+            .iter()
+            .map(|filter| filter.decide(row.and_then(|row| row.get(&filter.column))));
+        // What is surely not wanted is told as that, whatever else is not known of it.
+        decisions.fold(Decision::Selected, |all, one| match (all, one) {
+            (Decision::Filtered, _) | (_, Decision::Filtered) => Decision::Filtered,
+            (Decision::NoMetadata, _) | (_, Decision::NoMetadata) => Decision::NoMetadata,
+            _ => Decision::Selected,
+        })
     }
 
-    /// Says how many points had no metadata, once all are decided.
+    /// Whether a point is wanted as far as the point itself tells.
+    fn takes(&self, point: &RecoveryPoint) -> bool {
+        self.decided.set(self.decided.get() + 1);
+        if let Some(only) = &self.only {
+            if !only.has(&point.recovery_point_arn) {
+                return false;
+            }
+            self.found.set(self.found.get() + 1);
+        }
+        let options = &self.options;
+        let is_type = |list: &ValueList| {
+            list.iter()
+                .any(|name| name.eq_ignore_ascii_case(&point.resource_type))
+        };
+        let date = point.creation_date;
+        let except = self.except.as_ref();
+        !except.is_some_and(|list| list.has(&point.recovery_point_arn))
+            && options.resource_types.as_ref().is_none_or(is_type)
+            && options
+                .created_after
+                .as_ref()
+                .is_none_or(|after| date >= after.at(self.now))
+            && options
+                .created_before
+                .as_ref()
+                .is_none_or(|before| date < before.at(self.now))
+    }
+
+    fn note_unmatched(&self, point: &RecoveryPoint) {
+        self.unmatched.set(self.unmatched.get() + 1);
+        let mut named = self.named.borrow_mut();
+        let resource = point.resource_arn.as_str();
+        if named.len() < MOST_NAMED && !named.iter().any(|n| n == resource) {
+            tracing::warn!("No metadata found for resource {resource}");
+            named.push(resource.to_owned());
+        }
+    }
+
+    /// Says how many points had no metadata, and how many were named and not met, once all are decided.
     pub(crate) fn report_unmatched(&self) {
         let unmatched = self.unmatched.replace(0);
         if unmatched > self.named.borrow().len() {
             tracing::warn!("{unmatched} recovery points in all have no metadata in the CSV file");
+        }
+        let (decided, found) = (self.decided.replace(0), self.found.replace(0));
+        if let Some(only) = self
+            .only
+            .as_ref()
+            .filter(|only| decided > 0 && found < only.len())
+        {
+            tracing::warn!(
+                "{} of the {} recovery points that {} names are in none of the vaults that were read",
+                only.len() - found,
+                only.len(),
+                only.file().display()
+            );
         }
     }
 
     /// The filters in words, as the state file keeps them.
     pub(crate) fn describe(&self) -> String {
         let mut parts = Vec::new();
-        for (name, list) in [
-            ("allowed", &self.filter.allowed),
-            ("excluded", &self.filter.excluded),
-        ] {
-            if let Some(list) = list {
-                parts.push(format!(
-                    "{name} APMIDs: {}",
-                    list.iter().collect::<Vec<_>>().join(",")
-                ));
+        let join = |list: &ValueList| list.iter().collect::<Vec<_>>().join(",");
+        for filter in &self.columns {
+            let (allowed, excluded, plural) = if filter.column == APMID {
+                ("allowed ", "excluded ", "s")
+            } else {
+                ("where ", "where not ", "")
+            };
+            for (word, list) in [(allowed, &filter.allowed), (excluded, &filter.excluded)] {
+                parts.extend(
+                    list.as_ref()
+                        .map(|list| format!("{word}{}{plural}: {}", filter.column, join(list))),
+                );
             }
         }
+        let options = &self.options;
+        parts.extend(
+            options
+                .resource_types
+                .as_ref()
+                .map(|list| format!("types: {}", join(list))),
+        );
+        parts.extend(
+            options
+                .created_after
+                .as_ref()
+                .map(|after| format!("made after {after}")),
+        );
+        parts.extend(
+            options
+                .created_before
+                .as_ref()
+                .map(|before| format!("made before {before}")),
+        );
+        parts.extend(
+            self.only
+                .as_ref()
+                .map(|list| format!("only from {}", list.describe())),
+        );
+        parts.extend(
+            self.except
+                .as_ref()
+                .map(|list| format!("not from {}", list.describe())),
+        );
         if parts.is_empty() {
             "all".to_owned()
         } else {
@@ -141,18 +254,59 @@ impl Selection {
     }
 }
 
-fn parse(option: &str, text: &str) -> Result<ValueList, AppError> {
-    ValueList::parse(text)
-        .map_err(|error| AppError::usage(format!("{option}: {error}"), "for example: APP001,APP002"))
+/// What is asked of the metadata, column by column: what options say of one column is put together.
+fn column_filters(options: &FilterOptions) -> Result<Vec<ColumnFilter>, AppError> {
+    let mut filters: Vec<ColumnFilter> = Vec::new();
+    let mut add = |column: &str, list: ValueList, is_allowed: bool| {
+        let place = filters.iter().position(|filter| filter.column == column);
+        let place = place.unwrap_or_else(|| {
+            filters.push(ColumnFilter {
+                column: column.to_owned(),
+                ..ColumnFilter::default()
+            });
+            filters.len() - 1
+        });
+        if let Some(filter) = filters.get_mut(place) {
+            let values = if is_allowed {
+                &mut filter.allowed
+            } else {
+                &mut filter.excluded
+            };
+            match values {
+                Some(values) => values.extend(list),
+                None => *values = Some(list),
+            }
+        }
+    };
+    for (option, text, is_allowed) in [
+        ("--allowed-apmids", &options.allowed_apmids, true),
+        ("--excluded-apmids", &options.excluded_apmids, false),
+    ] {
+        if let Some(text) = text {
+            let list = ValueList::parse(text).map_err(|error| {
+                AppError::usage(format!("{option}: {error}"), "for example: APP001,APP002")
+            })?;
+            add(APMID, list, is_allowed);
+        }
+    }
+    for (columns, is_allowed) in [(&options.where_column, true), (&options.where_not, false)] {
+        for (column, list) in columns {
+            add(column, list.clone(), is_allowed);
+        }
+    }
+    Ok(filters)
 }
 
-fn list(option: &str, text: Option<&str>) -> Result<Option<ValueList>, AppError> {
-    let Some(text) = text else { return Ok(None) };
-    let list = parse(option, text)?;
-    if list.empty_elements > 0 {
-        tracing::warn!("{option}: {} empty elements are passed over", list.empty_elements);
+fn tell_empty_elements(options: &FilterOptions, columns: &[ColumnFilter]) {
+    let of_columns = columns.iter().flat_map(|filter| {
+        [&filter.allowed, &filter.excluded].map(|list| (filter.column.as_str(), list.as_ref()))
+    });
+    let lists = of_columns.chain([("--resource-types", options.resource_types.as_ref())]);
+    for (what, list) in lists {
+        if let Some(list) = list.filter(|list| list.empty_elements > 0) {
+            tracing::warn!("{what}: {} empty elements are passed over", list.empty_elements);
+        }
     }
-    Ok(Some(list))
 }
 
 /// Reads columns of a metadata file and says what is to be said of it. Beside the caller's thread: a pipe may
@@ -160,9 +314,9 @@ fn list(option: &str, text: Option<&str>) -> Result<Option<ValueList>, AppError>
 ///
 /// # Errors
 /// If it cannot be used.
-pub(super) async fn load(path: PathBuf, keep: Keep) -> Result<MetadataTable, AppError> {
+async fn load(path: PathBuf, keep: Keep) -> Result<MetadataTable, AppError> {
     let name = path.display().to_string();
-    let reading = tokio::task::spawn_blocking(move || MetadataTable::load(&path, keep));
+    let reading = tokio::task::spawn_blocking(move || MetadataTable::load(&path, &keep));
     let table = reading
         .await
         .map_err(|error| AppError::io(format!("read the CSV file {name}"), error.into()))??;

@@ -31,7 +31,7 @@ pub(super) fn check(args: &VerifyArgs) -> Result<(), AppError> {
 }
 
 pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, AppError> {
-    let selection = Selection::new(&args.filter)?;
+    let selection = Selection::new(&args.filter).await?;
     let connections = session.connections(&args.connection, &args.source).await;
     let source = connections.source(&args.source).await?;
     let destination = connections.destination(&args.dest).await?;

@@ -8,6 +8,7 @@ pub mod copy_job;
 pub mod ids;
 pub mod recovery_point;
 pub mod selection;
+pub mod when;
 
 pub use arn::{BackupVaultArn, IamRoleArn, RecoveryPointArn, ResourceArn};
 pub use copy_job::{CopyJob, CopyJobState};

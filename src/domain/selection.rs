@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-/// Why a list of APMIDs cannot be used.
+/// Why a list of values cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the list `{0}` holds no value: give at least one, separated by commas")]
 pub struct EmptyList(pub String);
@@ -52,9 +52,11 @@ impl ValueList {
     }
 }
 
-/// The allowed and excluded APMIDs of a run. Deny beats allow.
+/// The allowed and excluded values of a column of the metadata file. Deny beats allow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ApmidFilter {
+pub struct ColumnFilter {
+    /// The column.
+    pub column: String,
     /// Only these, if given.
     pub allowed: Option<ValueList>,
     /// Never these, if given.
@@ -66,33 +68,33 @@ pub struct ApmidFilter {
 pub enum Decision {
     /// Wanted.
     Selected,
-    /// Its APMID is not wanted.
+    /// Not wanted.
     Filtered,
-    /// The CSV file has no row, or no APMID, for its resource.
+    /// The CSV file has no row for its resource, or no value in a column that decides.
     NoMetadata,
 }
 
-impl ApmidFilter {
-    /// Whether anything is filtered at all.
-    pub fn is_active(&self) -> bool {
-        self.allowed.is_some() || self.excluded.is_some()
-    }
-
-    /// Decides by the APMID of a point's resource; `None` where the CSV file has no row for it.
-    pub fn decide(&self, apmid: Option<&str>) -> Decision {
-        if !self.is_active() {
-            return Decision::Selected;
-        }
-        let Some(apmid) = apmid.map(str::trim).filter(|a| !a.is_empty()) else {
+impl ColumnFilter {
+    /// Decides by the value of a point's resource; `None` where the CSV file has none.
+    pub fn decide(&self, value: Option<&str>) -> Decision {
+        let Some(value) = value.map(str::trim).filter(|a| !a.is_empty()) else {
             return Decision::NoMetadata;
         };
-        if self.excluded.as_ref().is_some_and(|list| list.contains(apmid)) {
+        if self.excluded.as_ref().is_some_and(|list| list.contains(value)) {
             return Decision::Filtered;
         }
         match &self.allowed {
-            Some(list) if !list.contains(apmid) => Decision::Filtered,
+            Some(list) if !list.contains(value) => Decision::Filtered,
             _ => Decision::Selected,
         }
+    }
+}
+
+impl ValueList {
+    /// Takes in the values of another list.
+    pub fn extend(&mut self, other: Self) {
+        self.values.extend(other.values);
+        self.empty_elements += other.empty_elements;
     }
 }
 
@@ -111,7 +113,8 @@ mod tests {
 
     #[test]
     fn deny_beats_allow_and_case_counts() {
-        let filter = ApmidFilter {
+        let filter = ColumnFilter {
+            column: "APMID".to_owned(),
             allowed: Some(ValueList::parse("A,B").unwrap()),
             excluded: Some(ValueList::parse("B").unwrap()),
         };
@@ -120,13 +123,13 @@ mod tests {
         assert_eq!(filter.decide(Some("a")), Decision::Filtered);
         assert_eq!(filter.decide(None), Decision::NoMetadata);
         assert_eq!(filter.decide(Some("  ")), Decision::NoMetadata);
-        assert_eq!(ApmidFilter::default().decide(None), Decision::Selected);
     }
 
     proptest! {
         #[test]
         fn an_excluded_value_is_never_selected(allowed in "[AB](,[AB]){0,3}", excluded in "[AB]", value in "[ABC]") {
-            let filter = ApmidFilter {
+            let filter = ColumnFilter {
+                column: "APMID".to_owned(),
                 allowed: Some(ValueList::parse(&allowed).unwrap()),
                 excluded: Some(ValueList::parse(&excluded).unwrap()),
             };

@@ -37,6 +37,16 @@ pub enum MetadataError {
         /// The columns that it has.
         columns: String,
     },
+    /// It lacks a column that is asked for.
+    #[error("the CSV file {path} has no column `{name}`; it has {columns}")]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        name: String,
+        /// The columns that it has.
+        columns: String,
+    },
     /// Its header has a name twice, so that nobody can say which column is meant.
     #[error("the CSV file {path} has the column `{name}` twice: columns {first} and {second}")]
     DoubledColumn {
@@ -78,6 +88,7 @@ impl MetadataError {
                 Self::NoResourceArn { .. } => {
                     "the first line must name the columns, one of them resourceArn, separated by commas"
                 }
+                Self::NoColumn { .. } => "name one of its columns; letters count",
                 Self::DoubledColumn { .. } => "rename or remove one of the two",
                 Self::Broken { .. } => "mend that line; the file must be CSV in UTF-8",
                 Self::Changed(_) => {

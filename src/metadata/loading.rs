@@ -21,6 +21,8 @@ const KEY: &str = "resourceArn";
 /// A table that is being read, and what is to be said of its rows.
 pub(super) struct Loading<'a> {
     path: &'a Path,
+    /// Names of all columns.
+    header: Vec<String>,
     /// Of each column in the file, whether it is kept.
     kept: Vec<bool>,
     /// The place of the resource ARN in the file.
@@ -38,7 +40,7 @@ impl<'a> Loading<'a> {
     pub(super) fn run(
         input: impl Read,
         path: &'a Path,
-        keep: Keep,
+        keep: &Keep,
     ) -> Result<(MetadataTable, u64), MetadataError> {
         let failed = |problem| mistake(path, problem);
         let mut records = Records::new(input).map_err(failed)?;
@@ -61,17 +63,19 @@ impl<'a> Loading<'a> {
     fn begin(
         mut columns: Vec<String>,
         path: &'a Path,
-        keep: Keep,
+        keep: &Keep,
     ) -> Result<(Self, Vec<String>), MetadataError> {
         refuse_doubled(&columns, path)?;
         let mut warnings = Vec::new();
         let key = key_column(&columns, path, &mut warnings)?;
         let wanted = |(place, name): (usize, &String)| place == key || keep.wants(name);
         let kept: Vec<bool> = columns.iter().enumerate().map(wanted).collect();
+        let header = columns.clone();
         let mut flags = kept.iter();
         columns.retain(|_| flags.next() == Some(&true));
         let loading = Self {
             path,
+            header,
             rows: Rows::new(kept.iter().take(key).filter(|kept| **kept).count()),
             kept,
             key,
@@ -175,6 +179,7 @@ impl<'a> Loading<'a> {
             self.warnings.push(text);
         }
         MetadataTable {
+            header: self.header,
             columns,
             index,
             warnings: self.warnings,
@@ -227,7 +232,7 @@ fn key_column(columns: &[String], path: &Path, warnings: &mut Vec<String>) -> Re
     Ok(place)
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(MOST_SHOWN).collect()
 }
 

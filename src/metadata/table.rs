@@ -6,24 +6,24 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::error::MetadataError;
-use super::loading::Loading;
+use super::loading::{Loading, shown};
 use super::rows::{Index, value};
 use crate::domain::ResourceArn;
 
 /// Which columns are kept beside that with the resource. What a command does not read takes no memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keep {
     /// All of them.
     All,
     /// Those with these names, as far as the file has them.
-    Only(&'static [&'static str]),
+    Only(Vec<String>),
 }
 
 impl Keep {
-    pub(super) fn wants(self, column: &str) -> bool {
+    pub(super) fn wants(&self, column: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Only(names) => names.contains(&column),
+            Self::Only(names) => names.iter().any(|name| name == column),
         }
     }
 }
@@ -31,6 +31,8 @@ impl Keep {
 /// A metadata file.
 #[derive(Debug, Default)]
 pub struct MetadataTable {
+    /// Names of all columns of the file.
+    pub(super) header: Vec<String>,
     pub(super) columns: Vec<String>,
     pub(super) index: Index,
     pub(super) warnings: Vec<String>,
@@ -96,7 +98,7 @@ impl MetadataTable {
     /// # Errors
     /// If it cannot be read, changes meanwhile, has no `resourceArn` column, or holds something that
     /// is not CSV in UTF-8.
-    pub fn load(path: &Path, keep: Keep) -> Result<Self, MetadataError> {
+    pub fn load(path: &Path, keep: &Keep) -> Result<Self, MetadataError> {
         Self::require(path)?;
         if path == Path::new("-") {
             return Self::read(io::stdin().lock(), Path::new("(standard input)"), keep);
@@ -113,7 +115,7 @@ impl MetadataTable {
         file: &File,
         input: impl Read,
         path: &Path,
-        keep: Keep,
+        keep: &Keep,
     ) -> Result<Self, MetadataError> {
         let unreadable = |source| MetadataError::Unreadable {
             path: path.to_owned(),
@@ -133,7 +135,7 @@ impl MetadataTable {
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn read(input: impl Read, name: &Path, keep: Keep) -> Result<Self, MetadataError> {
+    pub fn read(input: impl Read, name: &Path, keep: &Keep) -> Result<Self, MetadataError> {
         Loading::run(input, name, keep).map(|(table, _)| table)
     }
 
@@ -154,6 +156,21 @@ impl MetadataTable {
     /// Names of the columns that are kept, in order.
     pub fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    /// Fails if the file has no column of this name.
+    ///
+    /// # Errors
+    /// With the names that it has; `path` is what messages call it.
+    pub fn require_column(&self, name: &str, path: &Path) -> Result<(), MetadataError> {
+        if self.header.iter().any(|column| column == name) {
+            return Ok(());
+        }
+        Err(MetadataError::NoColumn {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            columns: shown(&self.header.join(", ")),
+        })
     }
 
     /// Number of resources.
@@ -213,7 +230,7 @@ mod tests {
             let file = File::open(&path).unwrap();
             let happen = || happen(File::options().write(true).open(&path).unwrap());
             let input = Disturbed(file.try_clone().unwrap(), Some(happen));
-            MetadataTable::read_unchanging(&file, input, Path::new("m.csv"), Keep::All)
+            MetadataTable::read_unchanging(&file, input, Path::new("m.csv"), &Keep::All)
         };
         assert_eq!(load(&|_| ()).unwrap().len(), 4);
         let changes: [&dyn Fn(File); 4] = [

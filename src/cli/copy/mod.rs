@@ -128,7 +128,7 @@ impl CopyCommand {
     async fn run(&self) -> Result<Outcome, AppError> {
         let args = &self.args;
         let stop = &*self.session.stop;
-        let selection = Selection::new(&args.filter)?;
+        let selection = unless_stopped(stop, Selection::new(&args.filter)).await??;
         let connections =
             unless_stopped(stop, self.session.connections(&args.connection, &args.source)).await?;
         let preparation = Preparation {
