@@ -42,25 +42,32 @@ impl PointList {
                 "one recovery point ARN a line, or a CSV file with a recovery_point_arn column",
             )
         };
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .comment(Some(b'#'))
             .trim(csv::Trim::All)
-            .from_reader(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
-        let mut place = None;
+            .from_reader(text);
+        let mut column = None;
         let mut arns = HashSet::new();
         for record in reader.records() {
             let record = record.map_err(|error| problem(error.to_string()))?;
-            let Some(column) = place else {
-                let named = record.iter().position(|name| name == COLUMN);
-                place = Some(named.unwrap_or(0));
-                if named.is_none() {
-                    arns.insert(arn(&record, 0).map_err(&problem)?);
+            if column.is_none() {
+                column = record.iter().position(|name| name == COLUMN);
+                if column.is_some() {
+                    continue;
                 }
-                continue;
-            };
-            arns.insert(arn(&record, column).map_err(&problem)?);
+            }
+            let value = record.get(*column.get_or_insert(0)).unwrap_or_default();
+            let arn = RecoveryPointArn::from_aws(value);
+            if arn.parts().is_none() {
+                let line = line_of(text, &record);
+                return Err(problem(format!(
+                    "line {line}: `{value}` is no ARN of a recovery point"
+                )));
+            }
+            arns.insert(arn);
         }
         if arns.is_empty() {
             return Err(problem("it names no recovery point".to_owned()));
@@ -98,14 +105,16 @@ impl PointList {
     }
 }
 
-fn arn(record: &csv::StringRecord, column: usize) -> Result<RecoveryPointArn, String> {
-    let line = record.position().map_or(0, csv::Position::line);
-    let text = record.get(column).unwrap_or_default();
-    let arn = RecoveryPointArn::from_aws(text);
-    if arn.parts().is_none() {
-        return Err(format!("line {line}: `{text}` is no ARN of a recovery point"));
-    }
-    Ok(arn)
+/// The line of a record, which begins for the reader behind the record before it: blank lines and comments come
+/// first.
+fn line_of(text: &[u8], record: &csv::StringRecord) -> usize {
+    let begin = record.position().map_or(0, csv::Position::byte);
+    let (before, rest) = text.split_at(usize::try_from(begin).unwrap_or(0).min(text.len()));
+    let skipped = rest.split(|byte| *byte == b'\n').take_while(|line| {
+        let line = line.trim_ascii();
+        line.is_empty() || line.starts_with(b"#")
+    });
+    memchr::memchr_iter(b'\n', before).count() + skipped.count() + 1
 }
 
 #[cfg(test)]
