@@ -23,7 +23,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use processes::{Ended, ended_within};
+use processes::{Ended, ended_within, program};
 
 /// Both accounts, as every copy names them.
 pub const ACCOUNTS: &str = "--source-account 123456789012 --dest-account 987654321098";
@@ -92,7 +92,7 @@ impl Rig {
     }
 
     fn command(&self, script: &str) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = program();
         command
             .arg("simulate")
             .args(&self.sim)

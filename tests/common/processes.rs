@@ -1,8 +1,28 @@
 //! Processes of these tests: signals, and waiting that comes to an end.
 
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
+
+/// The program, to be started with SIGHUP as it is by default: tests may be run under `nohup`, and what
+/// is ignored is inherited. Where `env` cannot do that it is started as it is.
+pub fn program() -> Command {
+    const DEFAULT: &str = "--default-signal=HUP";
+    static RESETS: LazyLock<bool> = LazyLock::new(|| {
+        let tried = Command::new("env")
+            .args([DEFAULT, "true"])
+            .stderr(Stdio::null())
+            .status();
+        tried.is_ok_and(|status| status.success())
+    });
+    if *RESETS {
+        let mut command = Command::new("env");
+        command.arg(DEFAULT).arg(super::binary());
+        command
+    } else {
+        Command::new(super::binary())
+    }
+}
 
 /// Longer than any program of these tests needs on a busy machine: what takes longer hangs.
 const HANGS: Duration = Duration::from_mins(2);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::binary;
+use super::processes::program;
 
 /// A simulator of its own. It ends when this is dropped.
 pub struct SimServer {
@@ -63,7 +64,7 @@ impl SimServer {
 
     /// The program with these arguments, separated by blanks, in a home of its own.
     pub fn command(&self, home: &Path, arguments: &str) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = program();
         command
             .args(arguments.split_whitespace())
             .env_clear()
