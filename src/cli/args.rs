@@ -101,6 +101,8 @@ pub enum Command {
     Copy(Box<CopyArgs>),
     /// Check that every copyable recovery point is in the destination account
     Verify(VerifyArgs),
+    /// List the recovery points that failed, by cause, from state files
+    Failures(FailuresArgs),
     /// Run a command against a simulated AWS Backup on this machine
     Simulate(crate::cli::simulate::SimulateArgs),
     /// Print a shell completion script
@@ -284,6 +286,7 @@ pub struct VerifyArgs {
 
 pub use super::copy_args::CopyArgs;
 pub use super::filter_options::FilterOptions;
+pub use super::state_args::FailuresArgs;
 
 /// Reads a number greater than zero; fractions are allowed.
 pub(crate) fn parse_positive(text: &str) -> Result<f64, String> {

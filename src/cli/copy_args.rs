@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
-use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 
 use super::args::{
     ConnectionArgs, DestArgs, FilterOptions, SourceArgs, parse_minutes, parse_not_negative, parse_positive,
 };
+use crate::copy::failure::FailureCause;
 use crate::copy::retention::{MOST_DAYS, Retention};
 use crate::copy::window::MAX_IN_FLIGHT;
 use crate::domain::{BackupVaultName, IamRoleArn};
@@ -36,6 +37,15 @@ pub enum MaxInFlight {
     Fixed(usize),
     /// As many as AWS takes.
     Auto,
+}
+
+/// `--retry-failed`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryFailed {
+    /// Whatever the cause.
+    All,
+    /// What failed of this cause.
+    Of(FailureCause),
 }
 
 /// `copy`.
@@ -112,9 +122,21 @@ pub struct CopyArgs {
     /// Begin anew; the earlier state file is kept as .bak
     #[arg(long, help_heading = "State")]
     pub reset: bool,
-    /// With --resume: queue failed points again
-    #[arg(long, requires = "resume", help_heading = "State")]
-    pub retry_failed: bool,
+    /// With --resume: queue failed points again, all or those of these causes, as the summary and `failures` name them
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_RETRY_FAILED",
+        value_name = "CAUSE",
+        requires = "resume",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all",
+        value_delimiter = ',',
+        value_parser = parse_retry(),
+        hide_possible_values = true,
+        help_heading = "State"
+    )]
+    pub retry_failed: Vec<RetryFailed>,
     /// Size of the journal, in MiB, at which it is folded into the state file while the run goes on
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_JOURNAL_LIMIT", value_name = "MIB", default_value = "64", value_parser = parse_positive, help_heading = "State")]
     pub journal_limit: f64,
@@ -171,6 +193,14 @@ pub struct CopyArgs {
         help_heading = "Output"
     )]
     pub summary_output: Option<PathBuf>,
+    /// At the end, write the points that failed to this file, one ARN a line, by cause; empty if none did
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_FAILED_OUT",
+        value_name = "FILE",
+        help_heading = "Output"
+    )]
+    pub failed_out: Option<PathBuf>,
     /// Form of the plan of a dry run, and of the summary on stdout [default: table for plans, none for copies]
     #[arg(
         long,
@@ -213,6 +243,18 @@ impl CopyArgs {
         self.max_runtime_minutes
             .map(|minutes| Duration::from_secs_f64(minutes * 60.0))
     }
+}
+
+/// Takes the name of a cause; another one is an error that lists those there are.
+pub(crate) fn parse_cause() -> impl TypedValueParser<Value = FailureCause> {
+    PossibleValuesParser::new(FailureCause::ALL.map(FailureCause::as_str))
+        .map(|name| FailureCause::named(&name).unwrap_or(FailureCause::Other))
+}
+
+fn parse_retry() -> impl TypedValueParser<Value = RetryFailed> {
+    let names = FailureCause::ALL.map(FailureCause::as_str);
+    PossibleValuesParser::new(names.into_iter().chain(["all"]))
+        .map(|name| FailureCause::named(&name).map_or(RetryFailed::All, RetryFailed::Of))
 }
 
 fn parse_in_flight(text: &str) -> Result<MaxInFlight, String> {

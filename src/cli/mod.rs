@@ -5,6 +5,7 @@ mod connection;
 mod copy;
 mod copy_args;
 mod credential_prompt;
+mod failures;
 mod filter;
 pub mod filter_options;
 mod list;
@@ -14,6 +15,7 @@ mod repeats;
 mod selection;
 pub mod simulate;
 mod source_vault;
+mod state_args;
 mod supervise;
 mod verify;
 pub mod version;
@@ -205,6 +207,7 @@ async fn dispatch(command: Command, mut session: Session) -> Result<Outcome, App
         Command::Filter(args) => Box::pin(filter::run(args, &session)).await,
         Command::Copy(args) => Box::pin(copy::run(*args, session)).await,
         Command::Verify(args) => Box::pin(verify::run(args, &session)).await,
+        Command::Failures(args) => failures::run(&args),
         Command::Simulate(args) => Ok(Outcome::Child(Box::pin(simulate::run(args, region)).await?)),
         Command::Completions { .. } | Command::Man => Ok(Outcome::Done),
     }

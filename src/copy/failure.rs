@@ -3,10 +3,13 @@
 //! The messages that are known are in `failure_texts.rs`. One that is not is a failure of its point
 //! and of nothing else.
 
+use serde::Serialize;
+
 use super::failure_texts;
 
 /// The cause of a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FailureCause {
     /// The accounts are not in one organization.
     Organization,
@@ -65,6 +68,34 @@ pub const JOB_FAILED: &str = "CopyJobFailed";
 pub const JOB_PARTIAL: &str = "CopyJobPartial";
 
 impl FailureCause {
+    /// Every cause.
+    pub const ALL: [Self; 19] = [
+        Self::Organization,
+        Self::CrossAccountOptIn,
+        Self::VaultPolicy,
+        Self::Role,
+        Self::VaultKey,
+        Self::LockRange,
+        Self::VaultMissing,
+        Self::DestinationQuota,
+        Self::AccessDenied,
+        Self::SourceKey,
+        Self::SourceImage,
+        Self::OptionGroup,
+        Self::TooManyJobs,
+        Self::AwsInternal,
+        Self::Fatal,
+        Self::Gone,
+        Self::Unsupported,
+        Self::Partial,
+        Self::Other,
+    ];
+
+    /// The cause that has this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.as_str() == name)
+    }
+
     /// The cause of an item's failure, by the code and message that its ledger keeps.
     pub fn of(code: &str, message: &str) -> Self {
         match code {
@@ -258,25 +289,14 @@ mod tests {
     #[test]
     fn each_cause_has_a_name_of_its_own_and_a_way_on() {
         use FailureCause as C;
-        let causes = [
-            C::Organization,
-            C::CrossAccountOptIn,
-            C::VaultPolicy,
-            C::Role,
-            C::VaultKey,
-            C::LockRange,
-            C::AccessDenied,
-            C::SourceKey,
-            C::TooManyJobs,
-            C::AwsInternal,
-            C::Fatal,
-            C::Gone,
-            C::Unsupported,
-            C::Partial,
-            C::Other,
-        ];
+        let causes = C::ALL;
         let names: std::collections::BTreeSet<&str> = causes.iter().map(|c| c.as_str()).collect();
         assert_eq!(names.len(), causes.len());
+        for cause in causes {
+            assert_eq!(C::named(cause.as_str()), Some(cause));
+            assert_eq!(serde_json::to_value(cause).unwrap(), cause.as_str());
+        }
+        assert_eq!(C::named("nonsense"), None);
         assert!(names.contains("vault_policy") && names.contains("aws_internal"));
         assert!(C::Role.fix().contains("--iam-role-arn") && C::Gone.fix().contains("expired"));
     }

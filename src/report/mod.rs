@@ -2,24 +2,29 @@
 
 mod bar;
 mod console;
+mod failures;
 mod forecast;
 mod listing;
 mod plan;
 mod progress;
+mod records;
 mod screen;
 mod summary;
 mod text;
 mod verification;
+mod whole_file;
 
 use clap::ValueEnum;
 
 pub use console::{Console, ConsoleWriter};
+pub use failures::{FailedPoint, FailureGroup, FailureRows, failed_list};
 pub use listing::{FilterCount, PointRows, vaults};
 pub use plan::{Plan, PlannedVault, plan};
 pub use progress::{ProgressMode, ProgressReporter};
-pub use summary::{FailureGroup, Summary, SummaryFailure, VaultSummary};
+pub use summary::{Summary, SummaryFailure, VaultSummary};
 pub use text::{bytes, duration, sanitize};
 pub use verification::{missing_csv, verification};
+pub use whole_file::WholeFile;
 
 /// `--output`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,8 +7,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::console::Console;
-use super::text::{bytes, sanitize};
-use crate::crash;
+use super::failures::FailureGroup;
+use super::text::bytes;
+use super::whole_file::WholeFile;
 
 /// A point that was not copied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,19 +24,6 @@ pub struct SummaryFailure {
     pub error_code: String,
     /// What it means, as a stable name.
     pub cause: String,
-}
-
-/// Failures of one cause.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FailureGroup {
-    /// Stable name of the cause.
-    pub cause: String,
-    /// How many.
-    pub count: usize,
-    /// One of their messages.
-    pub sample: String,
-    /// What the operator can do.
-    pub fix: String,
 }
 
 /// One vault's part.
@@ -124,24 +112,10 @@ impl Summary {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        crash::write_fault("summary create")?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".summary-")
-            .tempfile_in(directory)?;
-        crash::write_fault("summary write")?;
+        let mut file = WholeFile::begin(path)?;
         serde_json::to_writer_pretty(&mut file, self)?;
         file.write_all(b"\n")?;
-        crash::point("summary written");
-        crash::write_fault("summary sync")?;
-        file.as_file().sync_all()?;
-        crash::write_fault("summary rename")?;
-        file.persist(path).map_err(|error| error.error)?;
-        crash::point("summary in place");
-        Ok(())
+        file.finish()
     }
 
     /// The closing lines.
@@ -176,14 +150,8 @@ impl Summary {
             console.line(&format!("  Success Rate: {}%", self.success_rate));
             console.line(&format!("  Duration: {}", self.duration_formatted));
         }
-        for group in &self.failure_groups {
-            console.line(&format!(
-                "{} failed: {} ({})",
-                group.count,
-                sanitize(&group.sample),
-                group.cause
-            ));
-            console.line(&format!("  Help: {}", group.fix));
+        for line in self.failure_groups.iter().flat_map(FailureGroup::lines) {
+            console.line(&line);
         }
         if quiet {
             console.line(&format!(

@@ -1,18 +1,18 @@
 //! The end of a run: how it ended, the summary, and the command that goes on.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use crate::aws::CallTotals;
 use crate::copy::event::{RunStats, StopReason};
-use crate::copy::failure::FailureCause;
 use crate::copy::plan::PlanTally;
 use crate::copy::run::RunEnd;
 use crate::error::Outcome;
-use crate::report::{FailureGroup, Summary, SummaryFailure, VaultSummary, duration};
+use crate::report::{self, FailureGroup, Summary, SummaryFailure, VaultSummary, WholeFile, duration};
 
 /// Version of the summary's form.
 const SCHEMA_VERSION: u32 = 1;
@@ -53,7 +53,9 @@ pub(in crate::cli) fn resume_command(arguments: impl Iterator<Item = OsString>, 
             words.push(HIDDEN.to_owned());
         } else if word.starts_with("--external-id=") {
             words.extend([OPTION, HIDDEN].map(str::to_owned));
-        } else if !["--reset", "--retry-failed", "--resume"].contains(&word.as_str()) {
+        } else if !["--reset", "--retry-failed", "--resume"].contains(&word.as_str())
+            && !word.starts_with("--retry-failed=")
+        {
             words.push(word);
         }
     }
@@ -87,7 +89,11 @@ pub(super) fn summary(closing: Closing, end: &RunEnd, exit_code: u8) -> Summary 
         success_rate: success_rate(&stats),
         throughput_per_hour: throughput(&stats, closing.elapsed),
         failures: failures(end),
-        failure_groups: groups(end),
+        failure_groups: FailureGroup::of(
+            end.failures
+                .iter()
+                .map(|(_, failure)| (failure.cause, failure.message.as_str())),
+        ),
         skipped_by_reason: closing
             .plan
             .skipped
@@ -108,6 +114,17 @@ pub(super) fn summary(closing: Closing, end: &RunEnd, exit_code: u8) -> Summary 
             resume_command(std::env::args_os(), failed_too)
         }),
     }
+}
+
+/// `--failed-out`.
+pub(super) fn write_failed(path: &Path, run_id: &str, end: &RunEnd) -> io::Result<()> {
+    let mut file = WholeFile::begin(path)?;
+    let failures = end
+        .failures
+        .iter()
+        .map(|(arn, failure)| (arn.as_str(), failure.cause, failure.message.as_str()));
+    report::failed_list(run_id, failures, &mut file)?;
+    file.finish()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "percentages of at most millions")]
@@ -139,20 +156,6 @@ fn failures(end: &RunEnd) -> Vec<SummaryFailure> {
             cause: failure.cause.as_str().to_owned(),
         })
         .collect()
-}
-
-fn groups(end: &RunEnd) -> Vec<FailureGroup> {
-    let mut groups: BTreeMap<FailureCause, (usize, &str)> = BTreeMap::new();
-    for (_, failure) in &end.failures {
-        groups.entry(failure.cause).or_insert((0, &failure.message)).0 += 1;
-    }
-    let group = |(cause, (count, sample)): (FailureCause, (usize, &str))| FailureGroup {
-        cause: cause.as_str().to_owned(),
-        count,
-        sample: sample.to_owned(),
-        fix: cause.fix().to_owned(),
-    };
-    groups.into_iter().map(group).collect()
 }
 
 #[cfg(test)]

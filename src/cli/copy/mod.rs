@@ -259,8 +259,9 @@ impl CopyCommand {
             tracing::error!("stopped, because every copy job fails for the same cause: {message}");
         }
         tell_repeats(&self.session.console, true);
+        let run_id = resumed_id.unwrap_or_else(|| self.run_id.clone());
         let closing = Closing {
-            run_id: resumed_id.unwrap_or_else(|| self.run_id.clone()),
+            run_id: run_id.clone(),
             began: self.began,
             elapsed: self.clock.elapsed(),
             calls: connections.counters().totals(),
@@ -268,7 +269,12 @@ impl CopyCommand {
             vaults: ended.vaults,
         };
         let exit_code = code(&Ok(outcome));
-        let problems = self.close(&closing::summary(closing, &ended.end, exit_code));
+        let mut problems = self.close(&closing::summary(closing, &ended.end, exit_code));
+        if let Some(path) = &self.args.failed_out {
+            let written = closing::write_failed(path, &run_id, &ended.end);
+            let written = written.map_err(|error| AppError::io(format!("write {}", path.display()), error));
+            problems.extend(written.err());
+        }
         for problem in &problems {
             tracing::error!("{problem}");
         }

@@ -12,6 +12,7 @@ use crate::aws::vault_access::{self, VaultSetup};
 use crate::aws::{BackupClient, BackupVault, custom_endpoint};
 use crate::cli::args::CopyArgs;
 use crate::cli::connection::Connections;
+use crate::cli::copy_args::RetryFailed;
 use crate::cli::selection::Selection;
 use crate::cli::source_vault;
 use crate::copy::eligibility::{EligibilityRules, is_fully_managed_type};
@@ -284,9 +285,13 @@ impl Preparation<'_> {
             loaded.header.selection.clone_from(&header.selection);
             records = plan::replan(&loaded.items, self.list(source, vault).await?.iter());
         }
-        if self.args.retry_failed {
-            records.extend(plan::retry_failed(&loaded.items));
-        }
+        let wanted = &self.args.retry_failed;
+        let is_wanted = |cause| {
+            wanted
+                .iter()
+                .any(|w| [RetryFailed::All, RetryFailed::Of(cause)].contains(w))
+        };
+        records.extend(plan::retry_failed(&loaded.items, is_wanted));
         loaded.items.apply_all(&records).map_err(StateError::from)?;
         Ok(())
     }

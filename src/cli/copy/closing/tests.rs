@@ -1,5 +1,8 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::copy::event::ItemFailure;
+use crate::copy::failure::FailureCause;
 use crate::copy::plan::Tally;
 use crate::domain::RecoveryPointArn;
 
@@ -18,7 +21,7 @@ fn the_command_that_goes_on_is_quoted_and_resumes() {
         command,
         "shuffle-aws-vaults copy --state-file 'a b.json' --resume"
     );
-    let typed = ["copy", "--retry-failed", "--resume"].map(OsString::from);
+    let typed = ["copy", "--retry-failed", "--resume", "--retry-failed=role,gone"].map(OsString::from);
     let again = resume_command(typed.into_iter(), true);
     assert_eq!(again, "copy --resume --retry-failed");
 }

@@ -1,0 +1,41 @@
+//! The options of the commands that read state files.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::copy_args::parse_cause;
+use crate::copy::failure::FailureCause;
+use crate::report::OutputFormat;
+
+/// `failures`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shuffle-aws-vaults failures ~/.shuffle-aws-vaults/state_123456789012_production-backups_20260101T120000Z.json
+  shuffle-aws-vaults failures state.json --cause role,vault_policy --output csv > failures.csv
+
+A run may be under way: nothing is locked or written.")]
+pub struct FailuresArgs {
+    /// State files
+    #[arg(value_name = "STATE", required = true)]
+    pub states: Vec<PathBuf>,
+    /// Only points that failed of these causes; may be repeated
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_CAUSE",
+        value_name = "CAUSE,...",
+        value_delimiter = ',',
+        value_parser = parse_cause(),
+        hide_possible_values = true
+    )]
+    pub cause: Vec<FailureCause>,
+    /// Form of the output
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: OutputFormat,
+}
