@@ -36,6 +36,7 @@ fn header() -> RunHeader {
         source_vault: "v1".parse().unwrap(),
         destination_vault_arn: vault(),
         selection: "all".to_owned(),
+        resume_command: Vec::new(),
     }
 }
 

@@ -12,6 +12,7 @@
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::DateTime;
@@ -38,6 +39,7 @@ fn header() -> RunHeader {
             "arn:aws:backup:us-east-1:987654321098:backup-vault:v1",
         ),
         selection: "all".to_owned(),
+        resume_command: Vec::new(),
     }
 }
 
@@ -356,4 +358,38 @@ fn a_lock_is_held_by_one_and_not_through_symbolic_links() {
         let error = Store::lock(&home.path().join(locked)).unwrap_err();
         assert!(matches!(error, StateError::NotAFile { .. }), "{link}");
     }
+}
+
+/// Whoever looks at a run that is on sees all that was written before, whatever is folded meanwhile.
+#[test]
+fn a_state_is_read_whole_while_its_journal_is_folded() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("s.json");
+    let mut all = items(250);
+    let store = Store::create(&path, Store::lock(&path).unwrap(), header(), &all).unwrap();
+    store.fold_after(1);
+    let (written, done, seen) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                let before = written.load(Ordering::SeqCst);
+                let counts = load(&path).unwrap().items.counts();
+                assert!(counts.completed >= before, "{} of {before}", counts.completed);
+                assert_eq!(counts.total, 250);
+                seen.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        for n in 0..250 {
+            append(&store, &mut all, copied(n));
+            written.store(usize::from(n) + 1, Ordering::SeqCst);
+            if store.journal().is_long() {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                runtime.block_on(store.journal().fold(all.snapshot()));
+            }
+            while seen.load(Ordering::SeqCst) < usize::from(n) && !reader.is_finished() {
+                std::thread::yield_now();
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+    });
 }

@@ -101,6 +101,8 @@ pub enum Command {
     Copy(Box<CopyArgs>),
     /// Check that every copyable recovery point is in the destination account
     Verify(VerifyArgs),
+    /// Show what runs have done, under way or ended, from state files
+    Status(StatusArgs),
     /// List the recovery points that failed, by cause, from state files
     Failures(FailuresArgs),
     /// Run a command against a simulated AWS Backup on this machine
@@ -286,7 +288,7 @@ pub struct VerifyArgs {
 
 pub use super::copy_args::CopyArgs;
 pub use super::filter_options::FilterOptions;
-pub use super::state_args::FailuresArgs;
+pub use super::state_args::{FailuresArgs, StatusArgs};
 
 /// Reads a number greater than zero; fractions are allowed.
 pub(crate) fn parse_positive(text: &str) -> Result<f64, String> {

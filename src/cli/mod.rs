@@ -12,10 +12,12 @@ mod list;
 mod output;
 mod point_list;
 mod repeats;
+mod resume_command;
 mod selection;
 pub mod simulate;
 mod source_vault;
 mod state_args;
+mod status;
 mod supervise;
 mod verify;
 pub mod version;
@@ -133,7 +135,7 @@ fn conclude(supervisor: &Supervisor, ending: Ending, colour: bool) -> Result<Out
             let next = if run_is_on {
                 format!(
                     "the journal beside the state file has everything. To go on, run: {}",
-                    copy::resume_command(std::env::args_os(), false)
+                    resume_command::text(resume_command::typed(), false)
                 )
             } else {
                 "nothing was started".to_owned()
@@ -207,6 +209,7 @@ async fn dispatch(command: Command, mut session: Session) -> Result<Outcome, App
         Command::Filter(args) => Box::pin(filter::run(args, &session)).await,
         Command::Copy(args) => Box::pin(copy::run(*args, session)).await,
         Command::Verify(args) => Box::pin(verify::run(args, &session)).await,
+        Command::Status(args) => status::run(&args),
         Command::Failures(args) => failures::run(&args),
         Command::Simulate(args) => Ok(Outcome::Child(Box::pin(simulate::run(args, region)).await?)),
         Command::Completions { .. } | Command::Man => Ok(Outcome::Done),

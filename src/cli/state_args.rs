@@ -39,3 +39,25 @@ pub struct FailuresArgs {
     )]
     pub output: OutputFormat,
 }
+
+/// `status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shuffle-aws-vaults status
+  shuffle-aws-vaults status state.json --output json | jq .[0].rate_per_hour
+
+A run may be under way: nothing is locked or written.")]
+pub struct StatusArgs {
+    /// State files [default: those of ~/.shuffle-aws-vaults, newest first, one line each]
+    #[arg(value_name = "STATE")]
+    pub states: Vec<PathBuf>,
+    /// Form of the output
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: OutputFormat,
+}

@@ -16,7 +16,7 @@ use crate::metadata::{MetadataTable, Row};
 /// Rows of a table that are laid out together: the table must not grow with the vault.
 const TABLE_ROWS: usize = 1000;
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.to_vec());
     table

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -73,6 +73,14 @@ pub(super) fn open(path: &Path, how: Open) -> Result<File, StateError> {
         crash::point("file created");
     }
     Ok(file)
+}
+
+/// Whether the open file is the one that has this name.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
 }
 
 fn not_a_file_or(path: &Path, action: &'static str, error: io::Error) -> StateError {

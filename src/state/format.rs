@@ -50,6 +50,10 @@ pub struct RunHeader {
     pub destination_vault_arn: BackupVaultArn,
     /// The filters of the run, in words. May change from run to run.
     pub selection: String,
+    /// The command line that goes on with the run, word by word; none in files of before it was kept.
+    /// May change from run to run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resume_command: Vec<String>,
 }
 
 /// Where an item stands.

@@ -52,6 +52,27 @@ pub fn new_path(
     others.into_iter().find(|path| !path.exists()).unwrap_or(first)
 }
 
+/// The state files of a directory, of all accounts and vaults, newest first.
+///
+/// # Errors
+/// If the directory is there and cannot be read.
+pub fn all(directory: &Path) -> Result<Vec<PathBuf>, StateError> {
+    let begun = |name: &str| {
+        let (vault, _) = name.strip_prefix("state_")?.rsplit_once('_')?;
+        begun(name, &format!("state_{vault}_"))
+    };
+    let mut all: Vec<_> = names(directory)?
+        .into_iter()
+        .filter_map(|name| Some((begun(&name)?, name)))
+        .collect();
+    all.sort_unstable();
+    Ok(all
+        .into_iter()
+        .rev()
+        .map(|(_, name)| directory.join(name))
+        .collect())
+}
+
 /// When a file of this name was begun, and its number among those of that second; `None` if the
 /// name is not one of [`new_path`]'s.
 fn begun(name: &str, prefix: &str) -> Option<(NaiveDateTime, u32)> {
@@ -192,7 +213,8 @@ pub(super) fn journals(path: &Path) -> [PathBuf; 2] {
     [old_journal_path(path), journal_path(path)]
 }
 
-fn is_there(path: &Path) -> bool {
+/// Whether anything has this name.
+pub(super) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 

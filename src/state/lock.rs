@@ -2,7 +2,6 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -40,7 +39,7 @@ impl StateLock {
             let locked = try_lock(&file, &path)?;
             // Whoever held the lock may have taken the file away after we opened it. A lock on a
             // file without a name keeps nobody out.
-            if is_at(&file, &path) {
+            if files::is_at(&file, &path) {
                 if locked {
                     let lock = Self { file, path };
                     lock.name_holder();
@@ -62,12 +61,10 @@ impl StateLock {
 
     /// What is written is for the message only; the lock itself is the kernel's.
     fn name_holder(&self) {
-        let host = fs::read_to_string("/etc/hostname").unwrap_or_default();
-        let host = host.trim();
         let text = format!(
             "process {} on {} since {}\n",
             std::process::id(),
-            if host.is_empty() { "this host" } else { host },
+            this_host(),
             Utc::now().format("%Y-%m-%dT%H:%M:%SZ")
         );
         let mut file = &self.file;
@@ -84,6 +81,15 @@ impl Drop for StateLock {
         // Removed before it is unlocked, so that nobody's new lock is taken away.
         let _ = files::remove(&self.path);
         let _ = self.file.unlock();
+    }
+}
+
+/// What this machine is called.
+pub(super) fn this_host() -> String {
+    let name = fs::read_to_string("/etc/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "this host".to_owned(),
+        name => name.to_owned(),
     }
 }
 
@@ -104,16 +110,8 @@ fn try_lock(file: &File, path: &Path) -> Result<bool, StateError> {
     }
 }
 
-/// Whether the open file is the one that has this name.
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
-        _ => false,
-    }
-}
-
 /// Who holds the lock, as its file tells; empty if it was killed before it could write that.
-fn read_holder(mut file: &File) -> String {
+pub(super) fn read_holder(mut file: &File) -> String {
     let mut text = Vec::new();
     let _ = file.rewind();
     let _ = file.take(HOLDER_BYTES).read_to_end(&mut text);
@@ -135,9 +133,9 @@ mod tests {
         let opened = files::open(&path, Open::Keep).unwrap();
         drop(first);
         assert!(try_lock(&opened, &path).unwrap(), "the kernel gives it");
-        assert!(!is_at(&opened, &path), "and it is worth nothing");
+        assert!(!files::is_at(&opened, &path), "and it is worth nothing");
         let third = StateLock::acquire(&state).unwrap();
-        assert!(is_at(&third.file, &path));
+        assert!(files::is_at(&third.file, &path));
         drop(opened);
         assert!(matches!(
             StateLock::acquire(&state),

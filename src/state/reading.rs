@@ -1,7 +1,10 @@
 //! Reading a state file and its journal. Changes nothing, and believes nothing that does not add up.
 
-use std::io::{self, Read as _};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -13,7 +16,12 @@ use super::files::{self, Open};
 use super::format::{FORMAT, Item, RunHeader, VERSION};
 use super::items::Items;
 use super::journal::{self, JournalLine};
-use super::location::journals;
+use super::location::{is_there, journals};
+
+/// How often files that are replaced while they are opened are opened again.
+const MOST_TRIES: u32 = 100;
+/// Time between two tries.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A document; its items may be `IgnoredAny`, which are only passed over.
 #[derive(Deserialize)]
@@ -60,17 +68,63 @@ pub struct Loaded {
     pub(super) sequence: u64,
 }
 
-/// Reads a state file and what its journal adds. Changes nothing.
+/// A document and its journals as they were at one moment, each journal in the order of their lines.
+struct Files {
+    document: File,
+    journals: [(PathBuf, Option<File>); 2],
+}
+
+impl Files {
+    /// Opens them. The run whose files they are may fold one into the other meanwhile (`folding.rs`),
+    /// or end; what is open stays as it is, so that they only have to be opened at one moment.
+    fn open(path: &Path) -> Result<Self, StateError> {
+        for _ in 0..MOST_TRIES {
+            let document = files::open(path, Open::Read)?;
+            let [old, journal] = journals(path);
+            let opened = Self {
+                document,
+                journals: [open_if_there(old)?, open_if_there(journal)?],
+            };
+            if opened.are_in_place(path) {
+                return Ok(opened);
+            }
+            thread::sleep(PAUSE);
+        }
+        let problem = "it was replaced each time that it was opened";
+        Err(StateError::io("read", path, io::Error::other(problem)))
+    }
+
+    /// Whether all have their names still. The document is looked at last: no old journal comes and
+    /// goes without a new document.
+    fn are_in_place(&self, path: &Path) -> bool {
+        let in_place = |(path, file): &(PathBuf, Option<File>)| match file {
+            Some(file) => files::is_at(file, path),
+            None => !is_there(path),
+        };
+        self.journals.iter().all(in_place) && files::is_at(&self.document, path)
+    }
+}
+
+fn open_if_there(path: PathBuf) -> Result<(PathBuf, Option<File>), StateError> {
+    match files::open(&path, Open::Read) {
+        Ok(file) => Ok((path, Some(file))),
+        Err(StateError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok((path, None)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a state file and what its journal adds. Changes nothing, and locks nothing: a run may go on
+/// with them meanwhile.
 ///
 /// # Errors
 /// If it is missing, broken, or of a newer version.
 pub fn load(path: &Path) -> Result<Loaded, StateError> {
-    let lines = document::read(files::open(path, Open::Read)?);
-    let (header, items, finished, sequence) = if let Some((head, items)) = lines {
+    let files = Files::open(path)?;
+    let (header, items, finished, sequence) = if let Some((head, items)) = document::read(&files.document) {
         (head.header, items, head.finished, head.sequence)
     } else {
         // Of another layout, or broken.
-        let document: Document<Vec<Item>> = parse(path, &read(path)?)?;
+        let document: Document<Vec<Item>> = parse(path, &read(path, &files.document)?)?;
         let items = Items::new(document.items);
         (document.header, items, document.finished, document.sequence)
     };
@@ -81,8 +135,10 @@ pub fn load(path: &Path) -> Result<Loaded, StateError> {
         notes: Vec::new(),
         sequence,
     };
-    for journal in journals(path) {
-        replay(&journal, &mut loaded)?;
+    for (path, journal) in &files.journals {
+        if let Some(journal) = journal {
+            replay(path, journal, &mut loaded)?;
+        }
     }
     Ok(loaded)
 }
@@ -92,28 +148,31 @@ pub fn load(path: &Path) -> Result<Loaded, StateError> {
 /// # Errors
 /// As [`load`].
 pub(super) fn heading(path: &Path) -> Result<(RunHeader, bool), StateError> {
-    let (header, sequence, finished) =
-        if let Some(head) = document::read_head(&files::open(path, Open::Read)?) {
-            (head.header, head.sequence, head.finished)
-        } else {
-            let document: Document<IgnoredAny> = parse(path, &read(path)?)?;
-            (document.header, document.sequence, document.finished)
-        };
+    let files = Files::open(path)?;
+    let (header, sequence, finished) = if let Some(head) = document::read_head(&files.document) {
+        (head.header, head.sequence, head.finished)
+    } else {
+        let document: Document<IgnoredAny> = parse(path, &read(path, &files.document)?)?;
+        (document.header, document.sequence, document.finished)
+    };
     // What is finished has no journal, unless the process died before it could remove it.
     let mut newest = 0;
-    for journal in journals(path).iter().filter(|_| finished) {
-        read_journal(journal, sequence.max(newest), |line| {
-            newest = line.sequence;
-            Ok(())
-        })?;
+    for (path, journal) in files.journals.iter().filter(|_| finished) {
+        if let Some(journal) = journal {
+            read_journal(path, journal, sequence.max(newest), |line| {
+                newest = line.sequence;
+                Ok(())
+            })?;
+        }
     }
     Ok((header, finished && newest <= sequence))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, StateError> {
+/// All of an open file.
+fn read(path: &Path, mut file: &File) -> Result<Vec<u8>, StateError> {
     let mut bytes = Vec::new();
-    files::open(path, Open::Read)?
-        .read_to_end(&mut bytes)
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut bytes))
         .map_err(|error| StateError::io("read", path, error))?;
     Ok(bytes)
 }
@@ -161,17 +220,14 @@ fn check(path: &Path, probe: &Probe, text: &[u8]) -> Result<(), StateError> {
 }
 
 /// Reads the journal of a document that ends with line `sequence`, line by line, and answers the
-/// length of a torn last one. A journal that is not there is empty.
+/// length of a torn last one.
 fn read_journal(
     path: &Path,
+    file: &File,
     sequence: u64,
     mut take: impl FnMut(JournalLine) -> Result<(), String>,
 ) -> Result<usize, StateError> {
-    let bytes = match read(path) {
-        Ok(bytes) => bytes,
-        Err(StateError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(error),
-    };
+    let bytes = read(path, file)?;
     let read = journal::each_line(&bytes, |line, offset| {
         if offset == 0 && line.sequence > sequence.saturating_add(1) {
             return Err(format!(
@@ -190,9 +246,9 @@ fn read_journal(
     })
 }
 
-fn replay(path: &Path, loaded: &mut Loaded) -> Result<(), StateError> {
+fn replay(path: &Path, file: &File, loaded: &mut Loaded) -> Result<(), StateError> {
     let folded_in = loaded.sequence;
-    let torn_bytes = read_journal(path, folded_in, |line| {
+    let torn_bytes = read_journal(path, file, folded_in, |line| {
         // Lines up to the document's sequence are in it already: the program died between the two.
         if line.sequence > folded_in {
             loaded

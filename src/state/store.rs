@@ -207,6 +207,7 @@ pub(super) mod tests {
             destination_vault_arn: crate::domain::BackupVaultArn::new(&region, &account, &vault),
             source_vault: vault,
             selection: "all".to_owned(),
+            resume_command: Vec::new(),
         }
     }
 

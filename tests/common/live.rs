@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::ACCOUNTS;
-use super::processes::{comes, send, wait};
+use super::processes::{comes, program, send, wait};
 use super::server::{SimServer, has_state};
 
 /// A simulator, and a home directory.
@@ -41,7 +41,7 @@ impl Sim {
 
     /// A command in this environment; `broken` takes the place of AWS Backup.
     pub fn command(&self, arguments: &str, broken: Option<&Network>) -> Command {
-        let mut command = self.server.command(self.home.path(), arguments);
+        let mut command = self.server.set_up(program(), self.home.path(), arguments);
         command.stdout(Stdio::null());
         if let Some(network) = broken {
             for name in &network.variables {

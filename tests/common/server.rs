@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::binary;
-use super::processes::program;
 
 /// A simulator of its own. It ends when this is dropped.
 pub struct SimServer {
@@ -64,7 +63,11 @@ impl SimServer {
 
     /// The program with these arguments, separated by blanks, in a home of its own.
     pub fn command(&self, home: &Path, arguments: &str) -> Command {
-        let mut command = program();
+        self.set_up(Command::new(binary()), home, arguments)
+    }
+
+    /// The same of a command that starts the program.
+    pub fn set_up(&self, mut command: Command, home: &Path, arguments: &str) -> Command {
         command
             .args(arguments.split_whitespace())
             .env_clear()

@@ -1,6 +1,5 @@
 //! The end of a run: how it ended, the summary, and the command that goes on.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::aws::CallTotals;
+use crate::cli::resume_command;
 use crate::copy::event::{RunStats, StopReason};
 use crate::copy::plan::PlanTally;
 use crate::copy::run::RunEnd;
@@ -40,32 +40,6 @@ pub(super) fn outcome(end: &RunEnd) -> Outcome {
     } else {
         Outcome::Done
     }
-}
-
-/// The command that goes on with a run: what was typed, with `--resume`. An external id is left to
-/// its environment variable: the command ends up in logs and files. `failed_too` tries failed points again.
-pub(in crate::cli) fn resume_command(arguments: impl Iterator<Item = OsString>, failed_too: bool) -> String {
-    const OPTION: &str = "--external-id";
-    const HIDDEN: &str = "__external_id__";
-    let mut words: Vec<String> = Vec::new();
-    for word in arguments.map(|word| word.to_string_lossy().into_owned()) {
-        if words.last().is_some_and(|before| before == OPTION) {
-            words.push(HIDDEN.to_owned());
-        } else if word.starts_with("--external-id=") {
-            words.extend([OPTION, HIDDEN].map(str::to_owned));
-        } else if !["--reset", "--retry-failed", "--resume"].contains(&word.as_str())
-            && !word.starts_with("--retry-failed=")
-        {
-            words.push(word);
-        }
-    }
-    words.push("--resume".to_owned());
-    if failed_too {
-        words.push("--retry-failed".to_owned());
-    }
-    shlex::try_join(words.iter().map(String::as_str))
-        .unwrap_or_else(|_| words.join(" "))
-        .replace(HIDDEN, "\"$SHUFFLE_AWS_VAULTS_EXTERNAL_ID\"")
 }
 
 /// The summary.
@@ -111,7 +85,7 @@ pub(super) fn summary(closing: Closing, end: &RunEnd, exit_code: u8) -> Summary 
         // the failed points are what is to be tried again.
         resume_command: (left || stats.failed > 0).then(|| {
             let failed_too = !left || end.stop == Some(StopReason::Systemic);
-            resume_command(std::env::args_os(), failed_too)
+            resume_command::text(resume_command::typed(), failed_too)
         }),
     }
 }

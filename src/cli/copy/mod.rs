@@ -13,7 +13,6 @@ use chrono::{DateTime, Utc};
 use rand::{Rng as _, TryRngCore as _};
 
 use closing::Closing;
-pub(super) use closing::resume_command;
 use prepare::{Clients, Preparation, PreparedVault};
 
 use super::Session;

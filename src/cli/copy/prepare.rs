@@ -13,6 +13,7 @@ use crate::aws::{BackupClient, BackupVault, custom_endpoint};
 use crate::cli::args::CopyArgs;
 use crate::cli::connection::Connections;
 use crate::cli::copy_args::RetryFailed;
+use crate::cli::resume_command;
 use crate::cli::selection::Selection;
 use crate::cli::source_vault;
 use crate::copy::eligibility::{EligibilityRules, is_fully_managed_type};
@@ -193,6 +194,7 @@ impl Preparation<'_> {
             dest_region,
             source_vault: vault.clone(),
             selection: self.selection_text(),
+            resume_command: resume_command::typed(),
         }
     }
 
@@ -275,6 +277,7 @@ impl Preparation<'_> {
         header: &RunHeader,
         loaded: &mut crate::state::Loaded,
     ) -> Result<(), AppError> {
+        loaded.header.resume_command.clone_from(&header.resume_command);
         let mut records = Vec::new();
         if loaded.header.selection != header.selection {
             tracing::warn!(

@@ -7,38 +7,6 @@ use crate::copy::plan::Tally;
 use crate::domain::RecoveryPointArn;
 
 #[test]
-fn the_command_that_goes_on_is_quoted_and_resumes() {
-    let typed = [
-        "shuffle-aws-vaults",
-        "copy",
-        "--reset",
-        "--state-file",
-        "a b.json",
-    ]
-    .map(OsString::from);
-    let command = resume_command(typed.into_iter(), false);
-    assert_eq!(
-        command,
-        "shuffle-aws-vaults copy --state-file 'a b.json' --resume"
-    );
-    let typed = ["copy", "--retry-failed", "--resume", "--retry-failed=role,gone"].map(OsString::from);
-    let again = resume_command(typed.into_iter(), true);
-    assert_eq!(again, "copy --resume --retry-failed");
-}
-
-#[test]
-fn an_external_id_is_not_in_the_command_that_goes_on() {
-    for typed in [
-        &["copy", "--external-id", "x y", "-v"][..],
-        &["copy", "--external-id=x y", "-v"],
-    ] {
-        let command = resume_command(typed.iter().map(OsString::from), false);
-        let wanted = "copy --external-id \"$SHUFFLE_AWS_VAULTS_EXTERNAL_ID\" -v --resume";
-        assert_eq!(command, wanted);
-    }
-}
-
-#[test]
 fn what_needed_no_copy_does_not_lower_the_success_rate() {
     let stats = RunStats {
         total: 10,
