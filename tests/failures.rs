@@ -25,7 +25,7 @@ const CAUSES: [(&str, &str); 2] = [
 /// A simulator in which copy jobs fail of both causes in turn.
 fn rig(points: u32) -> Rig {
     let mut rig = Rig::new(&format!(
-        "--vault v1={points} --resources {points} --job-seconds 0.05 --fail-share 1"
+        "--vault v1={points} --resources {points} --types EFS,DynamoDB --job-seconds 0.05 --fail-share 1"
     ));
     for (message, _) in CAUSES {
         rig.sim.extend(["--fail-message", message].map(str::to_owned));
@@ -105,7 +105,7 @@ fn what_failed_is_tried_again_by_its_cause() {
 
     // In a world without failures, those that are tried again are copied.
     let mended = |more: &str| {
-        let options = "--vault v1=30 --resources 30 --job-seconds 0.05";
+        let options = "--vault v1=30 --resources 30 --types EFS,DynamoDB --job-seconds 0.05";
         let again = Rig::new(options);
         std::fs::copy(rig.path("s.json"), again.path("s.json")).unwrap();
         let done = again.run(&copy(more));
