@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::copy::eligibility::SkipReason;
 use crate::domain::{RecoveryPoint, RecoveryPointArn, RecoveryPointStatus};
+use crate::state::{ItemState, Items};
 
 /// A recovery point in a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,6 +59,37 @@ impl VaultVerification {
     }
 }
 
+/// What became of one point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PointResult {
+    /// It has its copy.
+    Matched,
+    /// So it has, whose size, status or retention is another.
+    Mismatched,
+    /// It has none, though it should.
+    Missing,
+    /// As missing, but of several points that are alike in all that tells, some have a copy.
+    Ambiguous,
+    /// It cannot be copied or is not wanted.
+    NotCopyable,
+    /// A point of the destination vault that answers to none of the source.
+    Extra,
+}
+
+/// One point, as it is found.
+#[derive(Debug)]
+pub struct Finding<'a> {
+    /// What became of it.
+    pub result: PointResult,
+    /// The point of the source vault.
+    pub point: Option<&'a RecoveryPoint>,
+    /// The point of the destination vault.
+    pub copy: Option<&'a RecoveryPoint>,
+    /// What else there is to say: the differences, or why it has no copy.
+    pub note: Option<&'a str>,
+}
+
 /// What a verification rests on.
 #[derive(Debug)]
 pub struct Comparison<'a> {
@@ -65,20 +97,25 @@ pub struct Comparison<'a> {
     pub source: &'a [RecoveryPoint],
     /// Points of the destination vault.
     pub destination: &'a [RecoveryPoint],
-    /// Copies that a state file tells of, by source point.
-    pub recorded: &'a HashMap<RecoveryPointArn, RecoveryPointArn>,
+    /// What a state file tells of the source points.
+    pub recorded: &'a Items,
     /// ARN of the source vault.
     pub source_vault_arn: &'a str,
 }
 
-/// Compares. `skip` says which source points have no copy by design.
+/// Compares. `skip` says which source points have no copy by design; `each` is told of every point of the
+/// source, and of those of the destination that answer to none, as they are found.
 pub fn compare(
     what: &Comparison<'_>,
     skip: impl Fn(&RecoveryPoint) -> Option<SkipReason>,
+    each: impl FnMut(&Finding<'_>),
 ) -> VaultVerification {
-    let mut result = VaultVerification {
-        source: what.source.len(),
-        ..VaultVerification::default()
+    let mut report = Report {
+        vault: VaultVerification {
+            source: what.source.len(),
+            ..VaultVerification::default()
+        },
+        each,
     };
     let by_arn: HashMap<&RecoveryPointArn, &RecoveryPoint> = what
         .destination
@@ -90,28 +127,93 @@ pub fn compare(
     for point in what.source {
         match skip(point) {
             // Its copy, if it has one, came with the copy of its composite.
-            Some(reason) => *result.not_copyable.entry(reason.as_str().to_owned()).or_default() += 1,
-            None => match what
-                .recorded
-                .get(&point.recovery_point_arn)
-                .and_then(|arn| by_arn.get(arn))
+            Some(reason) => report.not_copyable(point, reason),
+            None => match recorded_copy(what, point)
+                .and_then(|arn| by_arn.get(&arn))
                 .filter(|copy| is_copy_of(copy, point))
             {
-                Some(copy) if taken.insert(&copy.recovery_point_arn) => matched(&mut result, point, copy),
+                Some(copy) if taken.insert(&copy.recovery_point_arn) => report.matched(point, copy),
                 _ => open.push(point),
             },
         }
     }
-    by_likeness(&mut result, what, &open, &mut taken);
-    let children = what
-        .destination
-        .iter()
-        .filter(|p| p.parent_recovery_point_arn.is_some());
-    let unmatched_children = children
-        .filter(|p| !taken.contains(&p.recovery_point_arn))
-        .count();
-    result.extra = what.destination.len() - taken.len() - unmatched_children;
-    result
+    by_likeness(&mut report, what, &open, &mut taken);
+    let is_extra =
+        |p: &&RecoveryPoint| p.parent_recovery_point_arn.is_none() && !taken.contains(&p.recovery_point_arn);
+    for copy in what.destination.iter().filter(is_extra) {
+        report.extra(copy);
+    }
+    report.vault
+}
+
+/// The copy that the state tells of.
+fn recorded_copy(what: &Comparison<'_>, point: &RecoveryPoint) -> Option<RecoveryPointArn> {
+    let number = what.recorded.find(&point.recovery_point_arn)?;
+    match what.recorded.row(number)?.state() {
+        ItemState::Completed {
+            destination_recovery_point_arn,
+            ..
+        } => destination_recovery_point_arn,
+        _ => None,
+    }
+}
+
+/// What is found, as a whole and point by point.
+struct Report<F> {
+    vault: VaultVerification,
+    each: F,
+}
+
+impl<F: FnMut(&Finding<'_>)> Report<F> {
+    fn tell(
+        &mut self,
+        result: PointResult,
+        point: Option<&RecoveryPoint>,
+        copy: Option<&RecoveryPoint>,
+        note: Option<&str>,
+    ) {
+        (self.each)(&Finding {
+            result,
+            point,
+            copy,
+            note,
+        });
+    }
+
+    fn not_copyable(&mut self, point: &RecoveryPoint, reason: SkipReason) {
+        let reason = reason.as_str();
+        *self.vault.not_copyable.entry(reason.to_owned()).or_default() += 1;
+        self.tell(PointResult::NotCopyable, Some(point), None, Some(reason));
+    }
+
+    fn matched(&mut self, point: &RecoveryPoint, copy: &RecoveryPoint) {
+        self.vault.matched += 1;
+        let notes = differences(point, copy);
+        if notes.is_empty() {
+            self.tell(PointResult::Matched, Some(point), Some(copy), None);
+        } else {
+            let note = notes.join("; ");
+            self.tell(PointResult::Mismatched, Some(point), Some(copy), Some(&note));
+            self.vault.mismatched.push(reported(point, Some(note)));
+        }
+    }
+
+    fn ambiguous(&mut self, point: &RecoveryPoint, note: String) {
+        self.tell(PointResult::Ambiguous, Some(point), None, Some(&note));
+        self.vault.ambiguous.push(reported(point, Some(note)));
+    }
+
+    /// A copy that cannot be used is told of.
+    fn missing(&mut self, point: &RecoveryPoint, unusable: Option<&RecoveryPoint>) {
+        let note = unusable.map(|copy| format!("its copy is {}", copy.status.as_str()));
+        self.tell(PointResult::Missing, Some(point), None, note.as_deref());
+        self.vault.missing.push(reported(point, note));
+    }
+
+    fn extra(&mut self, copy: &RecoveryPoint) {
+        self.vault.extra += 1;
+        self.tell(PointResult::Extra, None, Some(copy), None);
+    }
 }
 
 /// Whether a point that is like another is there as much as that one: not still being made or on its
@@ -134,8 +236,8 @@ fn likeness(point: &RecoveryPoint) -> Likeness<'_> {
     )
 }
 
-fn by_likeness<'a>(
-    result: &mut VaultVerification,
+fn by_likeness<'a, F: FnMut(&Finding<'_>)>(
+    report: &mut Report<F>,
     what: &Comparison<'a>,
     open: &[&'a RecoveryPoint],
     taken: &mut HashSet<&'a RecoveryPointArn>,
@@ -152,8 +254,8 @@ fn by_likeness<'a>(
     }
     // The same moment first, so that a neighbour within the second takes no other's copy.
     let mut left: Vec<&RecoveryPoint> = open.to_vec();
-    left.retain(|point| !take(result, point, &mut candidates, taken, 0));
-    left.retain(|point| !take(result, point, &mut candidates, taken, 1000));
+    left.retain(|point| !take(report, point, &mut candidates, taken, 0));
+    left.retain(|point| !take(report, point, &mut candidates, taken, 1000));
     // Points of one resource and one moment cannot be told apart: where there are copies for some of
     // them only, it is not known which are missing.
     let identity = |p: &&'a RecoveryPoint| (likeness(p), p.creation_date);
@@ -170,20 +272,17 @@ fn by_likeness<'a>(
         let (twins, lost) = (of(&all), of(&lost));
         if lost < twins {
             let note = format!("{twins} such points, {} copies", twins - lost);
-            result.ambiguous.push(reported(point, Some(note)));
+            report.ambiguous(point, note);
         } else {
             let copies = candidates.get(&likeness(point)).into_iter().flatten();
             let mut unusable = copies.filter(|copy| is_near(copy, point, 1000) && !is_copy_of(copy, point));
-            let note = unusable
-                .next()
-                .map(|copy| format!("its copy is {}", copy.status.as_str()));
-            result.missing.push(reported(point, note));
+            report.missing(point, unusable.next().copied());
         }
     }
 }
 
-fn take<'a>(
-    result: &mut VaultVerification,
+fn take<'a, F: FnMut(&Finding<'_>)>(
+    report: &mut Report<F>,
     point: &'a RecoveryPoint,
     candidates: &mut HashMap<Likeness<'a>, Vec<&'a RecoveryPoint>>,
     taken: &mut HashSet<&'a RecoveryPointArn>,
@@ -198,7 +297,7 @@ fn take<'a>(
     };
     let copy = copies.swap_remove(place);
     taken.insert(&copy.recovery_point_arn);
-    matched(result, point, copy);
+    report.matched(point, copy);
     true
 }
 
@@ -206,8 +305,8 @@ fn is_near(copy: &RecoveryPoint, point: &RecoveryPoint, milliseconds: i64) -> bo
     (copy.creation_date - point.creation_date).abs() <= TimeDelta::milliseconds(milliseconds)
 }
 
-fn matched(result: &mut VaultVerification, point: &RecoveryPoint, copy: &RecoveryPoint) {
-    result.matched += 1;
+/// What of a copy is not as it is at the source.
+fn differences(point: &RecoveryPoint, copy: &RecoveryPoint) -> Vec<String> {
     let mut notes = Vec::new();
     let status = copy.status.as_str();
     if status != point.status.as_str() && !["COMPLETED", "AVAILABLE"].contains(&status) {
@@ -227,9 +326,7 @@ fn matched(result: &mut VaultVerification, point: &RecoveryPoint, copy: &Recover
             text(days(copy))
         ));
     }
-    if !notes.is_empty() {
-        result.mismatched.push(reported(point, Some(notes.join("; "))));
-    }
+    notes
 }
 
 fn reported(point: &RecoveryPoint, note: Option<String>) -> ReportedPoint {
@@ -245,141 +342,4 @@ fn reported(point: &RecoveryPoint, note: Option<String>) -> ReportedPoint {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use chrono::DateTime;
-
-    fn point(arn: &str, resource: &str, milliseconds: i64) -> RecoveryPoint {
-        RecoveryPoint {
-            creation_date: DateTime::UNIX_EPOCH + TimeDelta::milliseconds(milliseconds),
-            backup_size_bytes: Some(1),
-            ..RecoveryPoint::for_test(arn, resource)
-        }
-    }
-
-    fn run(source: &[RecoveryPoint], destination: &[RecoveryPoint]) -> VaultVerification {
-        let what = Comparison {
-            source,
-            destination,
-            recorded: &HashMap::new(),
-            source_vault_arn: "vault",
-        };
-        compare(&what, |_| None)
-    }
-
-    #[test]
-    fn copies_are_matched_one_to_one() {
-        let source = [
-            point("a", "r", 0),
-            point("b", "r", 0),
-            point("c", "r", 5000),
-            point("d", "s", 0),
-        ];
-        let result = run(
-            &source,
-            &[point("1", "r", 0), point("2", "r", 5400), point("3", "x", 0)],
-        );
-        assert_eq!((result.matched, result.missing.len(), result.extra), (2, 1, 1));
-        assert_eq!(result.ambiguous.len(), 1, "a or b, and nobody can tell which");
-        assert!(!result.is_complete());
-    }
-
-    #[test]
-    fn what_is_half_there_is_missing() {
-        for (status, of, found) in [
-            (
-                RecoveryPointStatus::Partial,
-                RecoveryPointStatus::Completed,
-                false,
-            ),
-            (RecoveryPointStatus::Partial, RecoveryPointStatus::Partial, true),
-            (
-                RecoveryPointStatus::Creating,
-                RecoveryPointStatus::Completed,
-                false,
-            ),
-            (
-                RecoveryPointStatus::Deleting,
-                RecoveryPointStatus::Completed,
-                false,
-            ),
-            (RecoveryPointStatus::Expired, RecoveryPointStatus::Completed, true),
-        ] {
-            let source = RecoveryPoint {
-                status: of,
-                ..point("a", "r", 0)
-            };
-            let text = status.as_str().to_owned();
-            let copy = RecoveryPoint {
-                status,
-                ..point("1", "r", 0)
-            };
-            let result = run(std::slice::from_ref(&source), std::slice::from_ref(&copy));
-            assert_eq!(result.is_complete(), found, "{copy:?}");
-            if let Some(missing) = result.missing.first() {
-                assert_eq!(missing.note, Some(format!("its copy is {text}")));
-            }
-            let recorded =
-                HashMap::from([(source.recovery_point_arn.clone(), copy.recovery_point_arn.clone())]);
-            let what = Comparison {
-                source: &[source],
-                destination: &[copy],
-                recorded: &recorded,
-                source_vault_arn: "vault",
-            };
-            assert_eq!(compare(&what, |_| None).is_complete(), found, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_same_moment_beats_a_near_one() {
-        let source = [point("a", "r", 900), point("b", "r", 0)];
-        let result = run(&source, &[point("1", "r", 0), point("2", "r", 900)]);
-        assert_eq!(result.matched, 2);
-        let result = run(&source, &[point("1", "r", 900)]);
-        assert_eq!(result.missing[0].recovery_point_arn, "b");
-    }
-
-    #[test]
-    fn a_copy_from_another_vault_is_no_copy_of_ours() {
-        let other = RecoveryPoint {
-            source_backup_vault_arn: Some("other".into()),
-            ..point("1", "r", 0)
-        };
-        assert_eq!(run(&[point("a", "r", 0)], &[other]).missing.len(), 1);
-    }
-
-    #[test]
-    fn what_the_state_tells_comes_first_and_only_if_it_is_there() {
-        let source = [point("a", "r", 0), point("b", "r", 0)];
-        let destination = [point("1", "other", 9)];
-        let recorded = HashMap::from([
-            (RecoveryPointArn::from_aws("a"), RecoveryPointArn::from_aws("1")),
-            (
-                RecoveryPointArn::from_aws("b"),
-                RecoveryPointArn::from_aws("gone"),
-            ),
-        ]);
-        let what = Comparison {
-            source: &source,
-            destination: &destination,
-            recorded: &recorded,
-            source_vault_arn: "v",
-        };
-        let result = compare(&what, |_| None);
-        assert_eq!((result.matched, result.missing.len(), result.extra), (1, 1, 0));
-    }
-
-    #[test]
-    fn skipped_points_are_counted_and_not_missed() {
-        let what = Comparison {
-            source: &[point("a", "r", 0)],
-            destination: &[],
-            recorded: &HashMap::new(),
-            source_vault_arn: "v",
-        };
-        let result = compare(&what, |_| Some(SkipReason::Cold));
-        assert!(result.is_complete());
-        assert_eq!(result.not_copyable["cold"], 1);
-    }
-}
+mod tests;

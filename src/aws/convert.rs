@@ -50,6 +50,7 @@ pub(super) fn recovery_point(
             .as_ref()
             .and_then(date)
             .ok_or_else(|| missing("CreationDate"))?,
+        completion_date: point.completion_date.as_ref().and_then(date),
         backup_size_bytes: point.backup_size_in_bytes,
         is_encrypted: point.is_encrypted,
         lifecycle: point.lifecycle.as_ref().map(lifecycle),

@@ -251,7 +251,7 @@ pub struct FilterArgs {
 Examples:
   shuffle-aws-vaults verify --source-account 123456789012 --dest-account 987654321098
   shuffle-aws-vaults verify --source-account 123456789012 --dest-account 987654321098 \\
-    --vault production-backups --missing-output missing.csv
+    --vault production-backups --missing-output missing.csv --points-output audit.csv
 
 Exit code 0 only if nothing is missing.")]
 pub struct VerifyArgs {
@@ -278,9 +278,12 @@ pub struct VerifyArgs {
         default_value = "table"
     )]
     pub output: OutputFormat,
-    /// Write the ARNs of missing recovery points to this file, one a line under a header
+    /// Write the missing recovery points to this file: as CSV if its name ends in .csv, else one ARN a line
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_MISSING_OUTPUT", value_name = "FILE")]
     pub missing_output: Option<PathBuf>,
+    /// Write every point with its copy, keys, dates, sizes and retention to this file (.csv, .json or .ndjson)
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_POINTS_OUTPUT", value_name = "FILE")]
+    pub points_output: Option<PathBuf>,
     /// How AWS is called.
     #[command(flatten)]
     pub connection: ConnectionArgs,

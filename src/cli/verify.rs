@@ -1,6 +1,7 @@
 //! `verify`: whether every recovery point is in the destination.
 
-use std::collections::HashMap;
+use std::io;
+use std::path::Path;
 
 use chrono::Utc;
 
@@ -11,12 +12,12 @@ use super::{Session, source_vault};
 use crate::aws::{BackupClient, BackupVault};
 use crate::copy::eligibility::EligibilityRules;
 use crate::copy::plan::PlanRules;
-use crate::domain::{BackupVaultArn, RecoveryPoint, RecoveryPointArn};
+use crate::domain::{BackupVaultArn, RecoveryPoint};
 use crate::error::{AppError, Outcome};
-use crate::report;
+use crate::report::{self, AuditedVault, OutputFormat, PointAudit, WholeFile};
 use crate::state::location::Newest;
-use crate::state::{self, ItemState, StateError, directory, location};
-use crate::verify::{Comparison, VaultVerification, compare};
+use crate::state::{self, Items, StateError, directory, location};
+use crate::verify::{Comparison, Finding, VaultVerification, compare};
 
 /// Options that do not go together.
 pub(super) fn check(args: &VerifyArgs) -> Result<(), AppError> {
@@ -27,7 +28,45 @@ pub(super) fn check(args: &VerifyArgs) -> Result<(), AppError> {
             "name it with --vault, once",
         ));
     }
-    Ok(())
+    match &args.points_output {
+        Some(path) if PointAudit::format_of(path).is_none() => Err(AppError::usage(
+            format!(
+                "--points-output {}: its name does not tell the form that it should have",
+                path.display()
+            ),
+            "let it end in .csv, .json, or .ndjson (.jsonl)",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> AppError {
+    let action = format!("write {}", path.display());
+    move |error| AppError::io(action, error)
+}
+
+/// `--points-output`, begun before points are read: a place where nothing can be written is told at once.
+fn audit(args: &VerifyArgs) -> Result<Option<(&Path, PointAudit)>, AppError> {
+    let Some(path) = args.points_output.as_deref() else {
+        return Ok(None);
+    };
+    let format = PointAudit::format_of(path).unwrap_or(OutputFormat::Csv);
+    let audit = PointAudit::begin(path, format).map_err(cannot_write(path))?;
+    Ok(Some((path, audit)))
+}
+
+/// `--missing-output`.
+fn write_missing(path: &Path, results: &[VaultVerification]) -> Result<(), AppError> {
+    let write = || {
+        let mut file = WholeFile::begin(path)?;
+        if PointAudit::format_of(path) == Some(OutputFormat::Csv) {
+            report::missing_csv(results, &mut file)?;
+        } else {
+            report::missing_list(results, &mut file)?;
+        }
+        file.finish()
+    };
+    write().map_err(cannot_write(path))
 }
 
 pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, AppError> {
@@ -44,16 +83,28 @@ pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, 
         vaults = source.list_backup_vaults().await?;
         vaults.retain(|vault| vault.recovery_points > 0);
     }
+    let mut audit = audit(&args)?;
     let mut results = Vec::new();
     for vault in &vaults {
-        results.push(Box::pin(verify_vault(&args, &source, &destination, vault, &selection)).await?);
+        let audit = audit.as_mut().map(|(_, audit)| audit);
+        results.push(
+            Box::pin(verify_vault(
+                &args,
+                &source,
+                &destination,
+                vault,
+                &selection,
+                audit,
+            ))
+            .await?,
+        );
     }
     selection.report_unmatched();
     if let Some(path) = &args.missing_output {
-        let mut text = Vec::new();
-        report::missing_csv(&results, &mut text)
-            .and_then(|()| std::fs::write(path, &text))
-            .map_err(|error| AppError::io(format!("write {}", path.display()), error))?;
+        write_missing(path, &results)?;
+    }
+    if let Some((path, audit)) = audit {
+        audit.finish().map_err(cannot_write(path))?;
     }
     let complete = results.iter().all(VaultVerification::is_complete);
     match to_stdout(|out| report::verification(&results, args.output, out)) {
@@ -74,6 +125,7 @@ async fn verify_vault(
     destination: &BackupClient,
     vault: &BackupVault,
     selection: &Selection,
+    mut audit: Option<&mut PointAudit>,
 ) -> Result<VaultVerification, AppError> {
     let dest_name = args.dest.dest_vault.as_ref().unwrap_or(&vault.name);
     let dest_arn = BackupVaultArn::new(destination.region(), destination.account(), dest_name);
@@ -101,34 +153,40 @@ async fn verify_vault(
         recorded: &recorded,
         source_vault_arn: vault.arn.as_str(),
     };
-    let mut result = compare(&what, |point| rules.skip(point));
+    let audited = AuditedVault {
+        name: vault.name.as_str(),
+        destination_arn: dest_arn.as_str(),
+        recorded: &recorded,
+    };
+    let each = |finding: &Finding<'_>| {
+        if let Some(audit) = &mut audit {
+            audit.point(audited, finding);
+        }
+    };
+    let mut result = compare(&what, |point| rules.skip(point), each);
     result.backup_vault_name = vault.name.to_string();
     result.destination_backup_vault_arn = dest_arn.to_string();
     Ok(result)
 }
 
-/// The copies that the state tells of.
-fn recorded(
-    args: &VerifyArgs,
-    vault: &BackupVault,
-    dest_arn: &BackupVaultArn,
-) -> Result<HashMap<RecoveryPointArn, RecoveryPointArn>, AppError> {
+/// What the state tells of the points.
+fn recorded(args: &VerifyArgs, vault: &BackupVault, dest_arn: &BackupVaultArn) -> Result<Items, AppError> {
     let account = &args.source.source_account;
     let path = if let Some(path) = &args.state_file {
         path.clone()
     } else {
         let Ok(directory) = directory::default_directory() else {
-            return Ok(HashMap::new());
+            return Ok(Items::default());
         };
         match location::newest(&directory, account, &vault.name, dest_arn)? {
-            None => return Ok(HashMap::new()),
+            None => return Ok(Items::default()),
             Some(Newest { path, heading: Ok(_) }) => path,
             // The record only helps; the vaults themselves are compared.
             Some(Newest {
                 heading: Err(error), ..
             }) => {
                 tracing::warn!("the record of copies is not used: {error}");
-                return Ok(HashMap::new());
+                return Ok(Items::default());
             }
         }
     };
@@ -141,12 +199,5 @@ fn recorded(
         return Err(StateError::OtherRun { path, differences }.into());
     }
     tracing::debug!("the record of copies in {} is used", path.display());
-    let copies = loaded.items.iter().filter_map(|item| match item.state {
-        ItemState::Completed {
-            destination_recovery_point_arn: Some(copy),
-            ..
-        } => Some((item.recovery_point_arn, copy)),
-        _ => None,
-    });
-    Ok(copies.collect())
+    Ok(loaded.items)
 }

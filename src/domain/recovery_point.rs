@@ -100,6 +100,8 @@ pub struct RecoveryPoint {
     /// When it was made. A copy keeps its source's date.
     #[serde(serialize_with = "in_milliseconds")]
     pub creation_date: DateTime<Utc>,
+    /// When it was whole.
+    pub completion_date: Option<DateTime<Utc>>,
     /// Size in bytes, where AWS gives one. For EBS it is the volume's size.
     pub backup_size_bytes: Option<i64>,
     /// Whether it is encrypted.
@@ -165,6 +167,7 @@ impl RecoveryPoint {
             resource_type: "EFS".to_owned(),
             status: RecoveryPointStatus::Completed,
             creation_date: DateTime::UNIX_EPOCH,
+            completion_date: None,
             backup_size_bytes: None,
             is_encrypted: true,
             encryption_key_arn: None,

@@ -1,5 +1,6 @@
 //! What the operator sees: listings on stdout, progress on stderr, the summary in a file.
 
+mod audit;
 mod bar;
 mod console;
 mod failures;
@@ -17,6 +18,7 @@ mod whole_file;
 
 use clap::ValueEnum;
 
+pub use audit::{AuditedVault, PointAudit};
 pub use console::{Console, ConsoleWriter};
 pub use failures::{FailedPoint, FailureGroup, FailureRows, failed_list};
 pub use listing::{FilterCount, PointRows, vaults};
@@ -25,7 +27,7 @@ pub use progress::{ProgressMode, ProgressReporter};
 pub use status::{Condition, OldestJob, RunStatus, StateStatus, UnreadableState, statuses};
 pub use summary::{Summary, SummaryFailure, VaultSummary};
 pub use text::{bytes, duration, sanitize};
-pub use verification::{missing_csv, verification};
+pub use verification::{missing_csv, missing_list, verification};
 pub use whole_file::WholeFile;
 
 /// `--output`.

@@ -80,6 +80,23 @@ pub fn missing_csv(vaults: &[VaultVerification], out: &mut dyn Write) -> io::Res
     writer.flush()
 }
 
+/// Writes the points that have no copy as a list of points to copy: one ARN a line, and the vaults in
+/// comments. Nothing if none is missing.
+///
+/// # Errors
+/// If `out` cannot be written.
+pub fn missing_list(vaults: &[VaultVerification], out: &mut dyn Write) -> io::Result<()> {
+    for vault in vaults.iter().filter(|vault| !vault.is_complete()) {
+        let name = sanitize(&vault.backup_vault_name);
+        let count = vault.missing.len() + vault.ambiguous.len();
+        writeln!(out, "# {count} recovery points of vault {name} that have no copy")?;
+        for point in vault.missing.iter().chain(&vault.ambiguous) {
+            writeln!(out, "{}", sanitize(&point.recovery_point_arn))?;
+        }
+    }
+    Ok(())
+}
+
 fn text(vault: &VaultVerification, out: &mut dyn Write) -> io::Result<()> {
     let name = sanitize(&vault.backup_vault_name);
     writeln!(
