@@ -100,6 +100,9 @@ impl AppError {
             Self::VaultSetup(VaultSetupError::UnreadablePolicy { .. }) => {
                 Some("mend the policy, or run with --skip-dest-setup".to_owned())
             }
+            Self::VaultSetup(VaultSetupError::PolicyTooLarge { .. }) => {
+                Some("join or remove statements of that policy, or choose another --dest-vault".to_owned())
+            }
             Self::Io { .. } => Some("check the path, its permissions and the disk's free space".to_owned()),
             Self::InterruptedEarly => Some("run the command again".to_owned()),
             Self::TimeUpEarly => {

@@ -10,4 +10,5 @@ pub mod metadata;
 pub mod report;
 pub mod sim;
 pub mod state;
+pub mod vault_policy;
 pub mod verify;

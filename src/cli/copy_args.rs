@@ -12,7 +12,7 @@ use super::args::{
 use crate::copy::failure::FailureCause;
 use crate::copy::retention::{MOST_DAYS, Retention};
 use crate::copy::window::MAX_IN_FLIGHT;
-use crate::domain::{BackupVaultName, IamRoleArn};
+use crate::domain::{BackupVaultName, IamRoleArn, Region};
 use crate::report::OutputFormat;
 
 /// `--progress`.
@@ -236,6 +236,12 @@ impl CopyArgs {
     )]
     pub(super) fn journal_bytes(&self) -> u64 {
         (self.journal_limit * 1_048_576.0) as u64
+    }
+
+    /// The role that AWS Backup copies with; the source vaults are in `region`.
+    pub(super) fn role(&self, region: &Region) -> IamRoleArn {
+        let default = || IamRoleArn::default_for(region, &self.source.source_account);
+        self.iam_role_arn.clone().unwrap_or_else(default)
     }
 
     /// `--max-runtime-minutes`.

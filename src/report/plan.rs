@@ -18,6 +18,8 @@ pub struct PlannedVault {
     pub destination_arn: String,
     /// What would be set up first, in words.
     pub setup: Vec<String>,
+    /// What would be added to the destination vault's access policy, as a unified difference.
+    pub policy_difference: Option<String>,
     /// The numbers.
     pub tally: PlanTally,
     /// How long it would take alone.
@@ -104,6 +106,7 @@ fn object(vault: &PlannedVault) -> Value {
         "backup_vault_name": vault.source,
         "destination_backup_vault_arn": vault.destination_arn,
         "setup": vault.setup,
+        "policy_difference": vault.policy_difference,
         "to_copy": total.points,
         "bytes_to_copy": total.bytes,
         "by_resource_type":
@@ -132,6 +135,9 @@ fn text(vault: &PlannedVault, selection: &str, alone: bool, out: &mut dyn Write)
     }
     for step in &vault.setup {
         writeln!(out, "  Set-up: {}", sanitize(step))?;
+    }
+    for line in vault.policy_difference.iter().flat_map(|text| text.lines()) {
+        writeln!(out, "    {}", sanitize(line))?;
     }
     let total = vault.tally.to_copy_total();
     writeln!(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::clock::seconds;
+use super::policies;
 use super::types::{Job, JobState, Lifecycle, Point, Seen, VaultKey, is_fully_managed};
 use super::world::World;
 
@@ -297,7 +298,7 @@ impl World {
         let Some(vault) = self.vaults.get(&key) else {
             return Some(NO_ACCESS);
         };
-        if key.0 != account && !policy_allows(vault.policy.as_deref(), account) {
+        if key.0 != account && !policies::lets_in(vault, account) {
             return Some(NO_ACCESS);
         }
         if vault.default_key && !is_fully_managed(&point.arn) {
@@ -324,41 +325,4 @@ fn copied_id(resource: &str, uuid: &str) -> String {
         Some((head, _)) if !is_uuid => format!("{head}-{}", uuid.get(..8).unwrap_or(uuid).to_lowercase()),
         _ => uuid.to_owned(),
     }
-}
-
-/// Whether a vault's access policy lets an account copy into it. Conditions are not evaluated: a
-/// statement that has one does not count.
-fn policy_allows(policy: Option<&str>, account: &str) -> bool {
-    let Some(policy) = policy.and_then(|p| serde_json::from_str::<serde_json::Value>(p).ok()) else {
-        return false;
-    };
-    let list = |value: Option<&serde_json::Value>| -> Vec<String> {
-        match value {
-            Some(serde_json::Value::String(text)) => vec![text.clone()],
-            Some(serde_json::Value::Array(all)) => {
-                all.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
-            }
-            _ => Vec::new(),
-        }
-    };
-    let statements = match policy.get("Statement") {
-        Some(serde_json::Value::Array(all)) => all.clone(),
-        Some(one) => vec![one.clone()],
-        None => Vec::new(),
-    };
-    let applies = |statement: &serde_json::Value| {
-        let principal = statement.get("Principal");
-        let names = list(principal.and_then(|p| p.get("AWS")).or(principal));
-        let actions = list(statement.get("Action"));
-        statement.get("Condition").is_none()
-            && names
-                .iter()
-                .any(|p| p == "*" || p == account || p.split(':').nth(4) == Some(account))
-            && actions
-                .iter()
-                .any(|a| a == "*" || a == "backup:*" || a == "backup:CopyIntoBackupVault")
-    };
-    let effect = |s: &serde_json::Value, e: &str| s.get("Effect").and_then(|v| v.as_str()) == Some(e);
-    statements.iter().any(|s| effect(s, "Allow") && applies(s))
-        && !statements.iter().any(|s| effect(s, "Deny") && applies(s))
 }

@@ -12,6 +12,7 @@ mod identity_api;
 mod jobs;
 mod ledger;
 mod options;
+mod policies;
 mod reply;
 mod request;
 mod seed;

@@ -103,6 +103,8 @@ pub struct Options {
     pub credential_lifetime_seconds: f64,
     /// Whether an idempotency token is honoured.
     pub token_replay: bool,
+    /// Bytes that a vault's access policy may have.
+    pub policy_limit: usize,
     /// Operations that are denied.
     pub deny: Vec<String>,
     /// Seed of everything random.
@@ -149,6 +151,7 @@ impl Default for Options {
             fail_messages: Vec::new(),
             credential_lifetime_seconds: 0.0,
             token_replay: true,
+            policy_limit: 20_480,
             deny: Vec::new(),
             random_seed: 1,
             port: 0,

@@ -214,14 +214,19 @@ impl CopyCommand {
                 .map_err(|error| AppError::io("show the plan", error))?;
             console.line(String::from_utf8_lossy(&text).trim_end());
         }
-        let ask =
-            !self.args.yes && to_copy.points > 0 && io::stdin().is_terminal() && io::stderr().is_terminal();
-        if !ask {
+        let set_up = plan.vaults.iter().any(|vault| !vault.setup.is_empty());
+        let is_work = to_copy.points > 0 || set_up;
+        if self.args.yes || !is_work || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             return Ok(true);
         }
         let account = &self.args.dest.dest_account;
         let question = format!(
-            "Copy {} recovery points ({}) to account {account}? [y/N] ",
+            "{}opy {} recovery points ({}) to account {account}? [y/N] ",
+            if set_up {
+                "Set the destination up as shown, and c"
+            } else {
+                "C"
+            },
             to_copy.points,
             bytes(to_copy.bytes)
         );

@@ -26,6 +26,7 @@ use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint};
 use crate::error::AppError;
 use crate::report::PlannedVault;
 use crate::state::{Endpoint, ItemRow, Items, RunHeader, Standing, StateError};
+use crate::vault_policy::{self, Copier};
 
 /// The two accounts. The destination's may be missing if its vault is said to be ready.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(super) struct PreparedVault {
     pub(super) header: RunHeader,
     pub(super) dest_vault: BackupVaultName,
     pub(super) setup: Option<VaultSetup>,
+    /// Key of the destination vault, if it is to be created.
+    dest_kms_key_arn: Option<String>,
     pub(super) opened: Opened,
     /// The plan of a new run; a loaded state holds its own.
     pub(super) items: Items,
@@ -59,21 +62,32 @@ impl PreparedVault {
     /// Its part of the plan.
     pub(super) fn planned(&self, bounds: &Bounds) -> PlannedVault {
         let mut setup = Vec::new();
+        let mut policy_difference = None;
         if let Some(needed) = &self.setup {
-            if needed.vault.is_none() {
-                setup.push(format!("create the destination vault {}", self.dest_vault));
+            if needed.create {
+                let key = match &self.dest_kms_key_arn {
+                    Some(key) => format!("the key {key}"),
+                    None => "AWS Backup's default key".to_owned(),
+                };
+                setup.push(format!(
+                    "create the destination vault {} under {key}",
+                    self.dest_vault
+                ));
             }
-            if needed.new_policy.is_some() {
+            if let Some(change) = &needed.policy {
                 setup.push(
                     "let the source account copy into it (one statement is added to its access policy)"
                         .to_owned(),
                 );
+                let difference = vault_policy::difference(change.old.as_deref(), &change.new);
+                policy_difference = Some(difference);
             }
         }
         PlannedVault {
             source: self.header.source_vault.to_string(),
             destination_arn: self.header.destination_vault_arn.to_string(),
             setup,
+            policy_difference,
             tally: PlanTally::of(self.items()),
             forecast: Forecast::of(&Mix::of([self.items()]), bounds, &self.job_times),
         }
@@ -131,9 +145,15 @@ impl Preparation<'_> {
         let mut lock_of = None;
         let setup = match &clients.destination {
             Some(client) if !self.args.skip_dest_setup => {
-                let setup =
-                    vault_access::inspect(client, &dest_vault, &self.args.source.source_account).await?;
-                lock_of.clone_from(&setup.vault);
+                let dest = vault_access::read(client, &dest_vault).await?;
+                let copier = Copier {
+                    account: &self.args.source.source_account,
+                    partition: client.region().partition(),
+                    role: &self.args.role(self.connections.region()),
+                    vault: &header.destination_vault_arn,
+                };
+                let setup = vault_access::needed(&dest, &dest_vault, copier)?;
+                lock_of = dest.vault;
                 setup.is_needed().then_some(setup)
             }
             _ => None,
@@ -160,6 +180,7 @@ impl Preparation<'_> {
             header,
             dest_vault,
             setup,
+            dest_kms_key_arn: self.args.dest_kms_key_arn.clone(),
             opened,
             items,
             job_times,
@@ -301,7 +322,7 @@ impl Preparation<'_> {
 
     /// A vault under AWS Backup's own key refuses types that AWS Backup does not fully manage.
     fn require_key(&self, vault: &PreparedVault) -> Result<(), AppError> {
-        let is_new = vault.setup.as_ref().is_some_and(|setup| setup.vault.is_none());
+        let is_new = vault.setup.as_ref().is_some_and(|setup| setup.create);
         if !is_new || self.args.dest_kms_key_arn.is_some() || self.args.dry_run {
             return Ok(());
         }

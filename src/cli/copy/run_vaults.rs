@@ -19,10 +19,10 @@ use crate::copy::run::{DriverSettings, RunEnd, RunPolicy, VaultLedger};
 use crate::copy::scheduler::Limits;
 use crate::copy::stop::RuntimeLimit;
 use crate::copy::window::MAX_IN_FLIGHT;
-use crate::domain::IamRoleArn;
 use crate::error::AppError;
 use crate::report::{ProgressMode, ProgressReporter, VaultSummary};
 use crate::state::{StateError, Store, location};
+use crate::vault_policy::Copier;
 
 /// Time between looks at the clock by the display.
 const TICK: Duration = Duration::from_secs(1);
@@ -147,8 +147,14 @@ async fn set_up(command: &CopyCommand, clients: &Clients, vaults: &[PreparedVaul
             let key = command.args.dest_kms_key_arn.as_deref();
             // The plan may have waited long for its confirmation. A policy is set as a whole: what
             // somebody has added to it meanwhile must stay.
-            let source = &command.args.source.source_account;
-            let setup = vault_access::inspect(client, &vault.dest_vault, source).await?;
+            let copier = Copier {
+                account: &command.args.source.source_account,
+                partition: client.region().partition(),
+                role: &command.args.role(clients.source.region()),
+                vault: &vault.header.destination_vault_arn,
+            };
+            let dest = vault_access::read(client, &vault.dest_vault).await?;
+            let setup = vault_access::needed(&dest, &vault.dest_vault, copier)?;
             vault_access::apply(client, &vault.dest_vault, key, &setup).await?;
         }
     }
@@ -216,7 +222,6 @@ fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> Driv
         Some(MaxInFlight::Fixed(n)) => (n, None),
         Some(MaxInFlight::Auto) => (MAX_IN_FLIGHT, Some(workers)),
     };
-    let role = IamRoleArn::default_for(source.region(), &args.source.source_account);
     let policy = RunPolicy {
         workers,
         poll_interval: Duration::from_secs_f64(args.poll_interval),
@@ -226,7 +231,7 @@ fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> Driv
             per_resource: usize::from(args.max_in_flight_per_resource),
             per_type: args.limit.iter().cloned().collect(),
         },
-        iam_role_arn: args.iam_role_arn.clone().unwrap_or(role),
+        iam_role_arn: args.role(source.region()),
         retention: args.retention,
         circuit_breaker: !args.no_circuit_breaker,
         list_grace: Duration::from_secs_f64(args.list_grace),

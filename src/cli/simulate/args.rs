@@ -142,6 +142,9 @@ pub struct SimulateArgs {
     /// Do not honour idempotency tokens
     #[arg(long)]
     pub no_token_replay: bool,
+    /// Bytes that the access policy of a vault may have
+    #[arg(long, value_name = "BYTES", default_value = "20480")]
+    pub policy_limit: usize,
     /// Operation to deny, such as StartCopyJob; may be repeated
     #[arg(long, value_name = "OPERATION")]
     pub deny: Vec<String>,
@@ -207,6 +210,7 @@ impl SimulateArgs {
             fail_messages: self.fail_messages.clone(),
             credential_lifetime_seconds: self.credential_lifetime,
             token_replay: !self.no_token_replay,
+            policy_limit: self.policy_limit,
             deny: self.deny.clone(),
             random_seed: self.random_seed,
             port: self.port,

@@ -104,6 +104,9 @@ pub(super) fn put_policy(world: &mut World, account: &str, request: &Request, na
     {
         return Err(Refusal::invalid("The policy document is not valid"));
     }
+    if policy.len() > world.options.policy_limit {
+        return Err(Refusal::invalid("The policy document is too large"));
+    }
     let vault = world
         .vaults
         .get_mut(&key(account, request, name))
