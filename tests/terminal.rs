@@ -130,7 +130,7 @@ impl Drop for Terminal {
 fn ctrl_c_leaves_nothing_of_the_bar_on_the_screen() {
     let sim = Sim::start("--vault v1=60 --job-seconds 60");
     let mut terminal = Terminal::copy(&sim, "xterm-256color", "");
-    terminal.until("Copy 60 recovery points");
+    terminal.until("and copy 60 recovery points");
     assert!(terminal.shows().trim_end().ends_with("[y/N]"));
     terminal.types("y\n");
     terminal.until("In Progress: 10");
