@@ -68,7 +68,7 @@ fn a_start_that_waits_for_credentials_is_not_in_doubt_when_the_run_is_stopped() 
     let rig = Rig::new("--vault v1=40 --resources 40 --job-seconds 30 --latency-ms 300");
     let command = copy(&format!("{PROFILES} --workers 5 --max-in-flight 40"));
     let script = format!(
-        "both; {command} & pid=$!; until_calls StartCopyJob 8; expire; sleep 5; kill -TERM $(pgrep -P $pid); wait $pid"
+        "both; {command} & pid=$!; until_calls StartCopyJob 8; expire; sleep 10; kill -TERM $(pgrep -P $pid); wait $pid"
     );
     let done = run(&rig, &script);
     assert_eq!(done.code, 2, "{}", done.stderr);
