@@ -9,12 +9,14 @@
 //! is kept of each than what is needed to decide.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::eligibility::SkipReason;
-use crate::domain::{CopyJob, CopyJobId, CopyJobState, RecoveryPoint, RecoveryPointArn, RecoveryPointStatus};
+use crate::domain::{
+    CopyJob, CopyJobId, CopyJobState, Fingerprint, Fingerprints, RecoveryPoint, RecoveryPointArn,
+    RecoveryPointStatus,
+};
 use crate::state::{ItemRow, ItemState, Items, Standing};
 
 /// After this long AWS lists every job that it still lists at all.
@@ -45,10 +47,6 @@ pub struct Findings {
     pub ended_jobs: BTreeMap<u32, u32>,
 }
 
-/// Stands for an ARN: 128 bits by keys that nobody knows, so that two never have the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Fingerprint(u64, u64);
-
 /// A destination point that may be the copy of a source point that no job names.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
@@ -63,7 +61,7 @@ pub struct Evidence<'a> {
     items: &'a Items,
     source_vault_arn: &'a str,
     now: DateTime<Utc>,
-    hashers: [RandomState; 2],
+    fingerprints: Fingerprints,
     /// Copies whose point is known.
     used: HashSet<Fingerprint>,
     /// Copied points a copy of which a job names.
@@ -91,7 +89,7 @@ impl<'a> Evidence<'a> {
             items,
             source_vault_arn,
             now,
-            hashers: [RandomState::new(), RandomState::new()],
+            fingerprints: Fingerprints::default(),
             used: HashSet::new(),
             named: HashSet::new(),
             partial: HashSet::new(),
@@ -114,8 +112,7 @@ impl<'a> Evidence<'a> {
     }
 
     fn fingerprint(&self, arn: &RecoveryPointArn) -> Fingerprint {
-        let [first, second] = &self.hashers;
-        Fingerprint(first.hash_one(arn), second.hash_one(arn))
+        self.fingerprints.of(arn.as_str())
     }
 
     /// A copy job into the destination vault.

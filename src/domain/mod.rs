@@ -5,6 +5,7 @@
 
 pub mod arn;
 pub mod copy_job;
+pub mod fingerprint;
 pub mod ids;
 pub mod recovery_point;
 pub mod selection;
@@ -12,5 +13,6 @@ pub mod when;
 
 pub use arn::{BackupVaultArn, IamRoleArn, RecoveryPointArn, ResourceArn};
 pub use copy_job::{CopyJob, CopyJobState};
+pub use fingerprint::{Fingerprint, Fingerprints};
 pub use ids::{AccountId, BackupVaultName, CopyJobId, IdempotencyToken, Region};
 pub use recovery_point::{Lifecycle, RecoveryPoint, RecoveryPointStatus};

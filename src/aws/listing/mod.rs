@@ -13,7 +13,6 @@
 //! [`parallel`] sends the calls.
 
 mod edges;
-mod known;
 mod pace;
 mod pages;
 mod parallel;

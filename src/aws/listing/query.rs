@@ -1,8 +1,8 @@
 //! One query of a list that is read in windows.
 
 use super::edges::Sight;
-use super::known::Key;
 use super::{Pages, Window};
+use crate::domain::Fingerprint;
 
 /// One query: all members of a window, page by page.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Query {
 #[derive(Debug, Default)]
 pub(super) struct Young {
     /// What it gave, page by page.
-    pub(super) keys: Vec<Box<[Key]>>,
+    pub(super) keys: Vec<Box<[Fingerprint]>>,
     pub(super) sight: Sight,
 }
 

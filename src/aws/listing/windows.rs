@@ -14,14 +14,14 @@
 //! whatever the order of a list. Members are remembered by their keys if they are near an edge, or if their
 //! query may yet be given up.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::mem;
 
-use super::known::Known;
 use super::pace::Pace;
 use super::query::Query;
 use super::{Listed, Window};
 use crate::aws::error::{ApiError, ErrorClass};
+use crate::domain::{Fingerprint, Fingerprints};
 
 /// Pages after which a list is cut.
 const FIRST_PAGES: usize = 3;
@@ -88,7 +88,9 @@ pub(super) struct Windows {
     ids: usize,
     ready: VecDeque<usize>,
     stage: Stage,
-    known: Known,
+    fingerprints: Fingerprints,
+    /// Members that were handed on and may come again.
+    known: HashSet<Fingerprint>,
     /// Members handed on, and those of a full page.
     given: usize,
     page: usize,
@@ -116,7 +118,8 @@ impl Windows {
             ids: 0,
             ready: VecDeque::new(),
             stage: if most > 1 { Stage::First } else { Stage::Whole },
-            known: Known::default(),
+            fingerprints: Fingerprints::default(),
+            known: HashSet::new(),
             given: 0,
             page: 1,
             spent: 0,
@@ -220,18 +223,18 @@ impl Windows {
         let Some(query) = self.queries.get_mut(&ask.id) else {
             return;
         };
-        let (known, window) = (&mut self.known, query.window);
+        let (fingerprints, known, window) = (&self.fingerprints, &mut self.known, query.window);
         let on_trial = matches!(self.stage, Stage::Trial(_));
         if self.most > 1 {
             let seconds: Vec<i64> = members.iter().filter_map(second).collect();
             let mut keys = Vec::with_capacity(members.len());
             members.retain(|member| {
-                let key = known.key(member.key());
-                let is_new = !known.has(key);
+                let key = fingerprints.of(member.key());
+                let is_new = !known.contains(&key);
                 if is_new {
                     let may_come_again = |second| window.is_near_edge(second) || window.is_stray(second);
                     if on_trial || second(member).is_none_or(may_come_again) {
-                        known.add([key]);
+                        known.insert(key);
                     }
                     keys.push(key);
                 }
@@ -327,7 +330,7 @@ impl Windows {
         let windows = query.window.cut(&edges);
         self.spent += query.pages + windows.len();
         let pages = query.young.take().map(|young| young.keys).unwrap_or_default();
-        self.known.add(pages.iter().flatten().copied());
+        self.known.extend(pages.iter().flatten());
         tracing::debug!(
             operation = self.operation,
             pages = query.pages,
