@@ -7,10 +7,11 @@ use chrono::SecondsFormat;
 
 use super::output::to_stdout;
 use super::state_args::FailuresArgs;
+use crate::copy::event::ItemFailure;
 use crate::copy::failure::FailureCause;
 use crate::error::{AppError, Outcome};
 use crate::report::{FailedPoint, FailureRows};
-use crate::state::{self, ItemRow, ItemState, Loaded, Standing, StateError};
+use crate::state::{self, ItemRow, Loaded, StateError};
 
 /// Reads a state file that the operator has named; a run on it may go on meanwhile.
 pub(super) fn load(path: &Path) -> Result<Loaded, AppError> {
@@ -50,11 +51,11 @@ fn list(
     rows: &mut FailureRows,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let failed = loaded
+    for point in loaded
         .items
         .rows()
-        .filter(|row| row.standing() == Standing::Failed);
-    for point in failed.filter_map(|row| failed_point(path, loaded, &row)) {
+        .filter_map(|row| failed_point(path, loaded, &row))
+    {
         if causes.is_empty() || causes.contains(&point.cause) {
             rows.point(&point, out)?;
         }
@@ -63,24 +64,17 @@ fn list(
 }
 
 fn failed_point(path: &Path, loaded: &Loaded, row: &ItemRow<'_>) -> Option<FailedPoint> {
-    let ItemState::Failed {
-        error_code,
-        message,
-        at,
-    } = row.state()
-    else {
-        return None;
-    };
+    let failure = ItemFailure::of(row)?;
     Some(FailedPoint {
         state_file: path.display().to_string(),
         backup_vault_name: loaded.header.source_vault.to_string(),
         recovery_point_arn: row.recovery_point_arn().to_string(),
         resource_arn: row.resource_arn().to_string(),
         resource_type: row.resource_type().to_string(),
-        cause: FailureCause::of(&error_code, &message),
-        error_code,
-        error_message: message,
-        timestamp: at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        cause: failure.cause,
+        error_code: failure.error_code,
+        error_message: failure.message,
+        timestamp: failure.at.to_rfc3339_opts(SecondsFormat::Millis, true),
         attempt: row.attempt(),
     })
 }

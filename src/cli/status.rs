@@ -9,7 +9,7 @@ use super::failures::load;
 use super::output::to_stdout;
 use super::resume_command;
 use super::state_args::StatusArgs;
-use crate::copy::failure::FailureCause;
+use crate::copy::event::ItemFailure;
 use crate::copy::plan::PlanTally;
 use crate::error::{AppError, Outcome};
 use crate::report::{
@@ -63,7 +63,7 @@ fn text(at: DateTime<Utc>) -> String {
 /// What the items tell beside their numbers.
 #[derive(Default)]
 struct Seen {
-    failures: Vec<(FailureCause, String)>,
+    failures: Vec<ItemFailure>,
     completed: Vec<DateTime<Utc>>,
     oldest: Option<(DateTime<Utc>, OldestJob)>,
     last_change: Option<DateTime<Utc>>,
@@ -91,13 +91,8 @@ fn see(loaded: &Loaded, now: DateTime<Utc>) -> Seen {
                 seen.completed.push(at);
                 Some(at)
             }
-            ItemState::Failed {
-                error_code,
-                message,
-                at,
-            } => {
-                let cause = FailureCause::of(&error_code, &message);
-                seen.failures.push((cause, message));
+            ItemState::Failed { at, .. } => {
+                seen.failures.extend(ItemFailure::of(&row));
                 Some(at)
             }
         };
@@ -152,7 +147,7 @@ fn run_status(path: &Path, loaded: &Loaded, holder: Option<Holder>, now: DateTim
     };
     let state_file = path.display().to_string();
     // As the summary of a run says that stopped for such a cause.
-    let must_mend = seen.failures.iter().any(|(cause, _)| cause.is_systemic());
+    let must_mend = seen.failures.iter().any(|failure| failure.cause.is_systemic());
     let (next_step, next_command) = next(&state_file, header, condition, must_mend);
     let skipped: BTreeMap<String, usize> = PlanTally::of(&loaded.items)
         .skipped
@@ -189,7 +184,7 @@ fn run_status(path: &Path, loaded: &Loaded, holder: Option<Holder>, now: DateTim
         failure_groups: FailureGroup::of(
             seen.failures
                 .iter()
-                .map(|(cause, message)| (*cause, message.as_str())),
+                .map(|failure| (failure.cause, failure.message.as_str())),
         ),
         skipped_by_reason: skipped,
         // The line that a process is just writing is torn, and no crash cut it off.

@@ -302,23 +302,7 @@ impl<'a> Engine<'a> {
     /// Every failed item.
     pub(super) fn failures(&self) -> Vec<(RecoveryPointArn, ItemFailure)> {
         let rows = self.ledgers.iter().flat_map(|v| v.items.rows());
-        rows.filter(|row| row.standing() == Standing::Failed)
-            .filter_map(|row| match row.state() {
-                ItemState::Failed {
-                    error_code,
-                    message,
-                    at,
-                } => {
-                    let failure = ItemFailure {
-                        cause: FailureCause::of(&error_code, &message),
-                        error_code,
-                        message,
-                        at,
-                    };
-                    Some((row.recovery_point_arn(), failure))
-                }
-                _ => None,
-            })
+        rows.filter_map(|row| ItemFailure::of(&row).map(|failure| (row.recovery_point_arn(), failure)))
             .collect()
     }
 }

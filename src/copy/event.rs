@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::failure::FailureCause;
 use crate::domain::{BackupVaultName, CopyJobId, RecoveryPointArn};
+use crate::state::{ItemRow, ItemState, Standing};
 
 /// Counts of a run at one moment. `total` is the sum of the others down to `pending`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -137,6 +138,29 @@ pub struct ItemFailure {
     pub cause: FailureCause,
     /// When it was seen.
     pub at: DateTime<Utc>,
+}
+
+impl ItemFailure {
+    /// What a ledger tells of an item that has failed; `None` of any other.
+    pub fn of(row: &ItemRow<'_>) -> Option<Self> {
+        if row.standing() != Standing::Failed {
+            return None;
+        }
+        let ItemState::Failed {
+            error_code,
+            message,
+            at,
+        } = row.state()
+        else {
+            return None;
+        };
+        Some(Self {
+            cause: FailureCause::of(&error_code, &message),
+            error_code,
+            message,
+            at,
+        })
+    }
 }
 
 /// One event.

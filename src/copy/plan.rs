@@ -6,10 +6,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::eligibility::{EligibilityRules, SkipReason, skip_reason};
+use super::event::ItemFailure;
 use super::failure::FailureCause;
 use crate::domain::RecoveryPoint;
 use crate::domain::selection::Decision;
-use crate::state::{Item, ItemRow, ItemState, Items, JournalRecord, Standing};
+use crate::state::{Item, ItemState, Items, JournalRecord, Standing};
 
 /// Points and bytes of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -173,16 +174,9 @@ pub fn replan(items: &Items, listed: impl IntoIterator<Item = Item>) -> Vec<Jour
 
 /// The records that queue failed items again, if they failed of a cause that is wanted.
 pub fn retry_failed(items: &Items, is_wanted: impl Fn(FailureCause) -> bool) -> Vec<JournalRecord> {
-    let of_cause = |row: &ItemRow<'_>| match row.state() {
-        ItemState::Failed {
-            error_code, message, ..
-        } => is_wanted(FailureCause::of(&error_code, &message)),
-        _ => false,
-    };
     items
         .rows()
-        .filter(|row| row.standing() == Standing::Failed)
-        .filter(of_cause)
+        .filter(|row| ItemFailure::of(row).is_some_and(|failure| is_wanted(failure.cause)))
         .map(|row| JournalRecord::Reopened {
             recovery_point_arn: row.recovery_point_arn(),
         })
