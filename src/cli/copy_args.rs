@@ -11,6 +11,7 @@ use super::args::{
 };
 use crate::copy::failure::FailureCause;
 use crate::copy::retention::{MOST_DAYS, Retention};
+use crate::copy::scheduler::Limits;
 use crate::copy::window::MAX_IN_FLIGHT;
 use crate::domain::{BackupVaultName, IamRoleArn, Region};
 use crate::report::OutputFormat;
@@ -242,6 +243,22 @@ impl CopyArgs {
     pub(super) fn role(&self, region: &Region) -> IamRoleArn {
         let default = || IamRoleArn::default_for(region, &self.source.source_account);
         self.iam_role_arn.clone().unwrap_or_else(default)
+    }
+
+    /// Jobs in flight. With `auto` as far as AWS lets it, and that is what its quotas are for.
+    pub(super) fn limits(&self) -> Limits {
+        let workers = usize::from(self.workers);
+        let (in_flight, found_from) = match self.max_in_flight {
+            None => (workers, None),
+            Some(MaxInFlight::Fixed(n)) => (n, None),
+            Some(MaxInFlight::Auto) => (MAX_IN_FLIGHT, Some(workers)),
+        };
+        Limits {
+            in_flight,
+            found_from,
+            per_resource: usize::from(self.max_in_flight_per_resource),
+            per_type: self.limit.iter().cloned().collect(),
+        }
     }
 
     /// `--max-runtime-minutes`.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::assumptions::{self, QUOTAS, Quota};
 use super::job_times::JobTimes;
+use super::scheduler::Limits;
 use crate::state::{Items, Standing};
 
 /// Points that wait, by type, and by the queues of their resources.
@@ -29,12 +30,8 @@ struct Queues {
 /// The bounds of a run.
 #[derive(Debug, Clone)]
 pub struct Bounds {
-    /// Jobs in flight altogether.
-    pub in_flight: usize,
-    /// Jobs in flight for one resource. Only the best case believes that AWS runs more than one.
-    pub per_resource: usize,
-    /// Jobs in flight by resource type. One above AWS's default quota says that the quota was raised.
-    pub per_type: BTreeMap<String, usize>,
+    /// Jobs in flight. That AWS runs more than one for a resource, only the best case believes.
+    pub limits: Limits,
     /// Time between polls.
     pub poll_interval: Duration,
 }
@@ -167,12 +164,12 @@ impl Forecast {
         let quotas: Vec<(&Quota, usize)> = QUOTAS
             .iter()
             .filter(|quota| types.iter().any(|t| quota.types.contains(&&*t.resource_type)))
-            .map(|quota| (quota, quota.raised_by(&bounds.per_type)))
+            .map(|quota| (quota, quota.raised_by(&bounds.limits.per_type)))
             .collect();
         let poll = milliseconds(bounds.poll_interval);
         let (mut best, mut likely, mut bound) = (0, 0, None);
-        for pool in pools(&types, &quotas, bounds) {
-            best = best.max(pool.best(bounds.per_resource, poll));
+        for pool in pools(&types, &quotas, &bounds.limits) {
+            best = best.max(pool.best(bounds.limits.per_resource, poll));
             let time = pool.likely(mix, poll);
             if time > likely {
                 (likely, bound) = (time, Some(pool.bound(poll)));
@@ -206,16 +203,16 @@ fn type_forecast(kind: &str, queues: &Queues, known: &JobTimes) -> TypeForecast 
 fn pools<'a>(
     types: &'a [TypeForecast],
     quotas: &[(&'static Quota, usize)],
-    bounds: &'a Bounds,
+    limits: &'a Limits,
 ) -> Vec<Pool<'a>> {
     let mut pools = vec![Pool {
         kind: BoundKind::MaxInFlight,
         name: "",
-        at_once: bounds.in_flight,
+        at_once: limits.in_flight,
         types: types.iter().collect(),
     }];
     for t in types {
-        if let Some((name, limit)) = bounds.per_type.get_key_value(&t.resource_type) {
+        if let Some((name, limit)) = limits.per_type.get_key_value(&t.resource_type) {
             pools.push(Pool {
                 kind: BoundKind::Limit,
                 name,

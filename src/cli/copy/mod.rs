@@ -18,7 +18,6 @@ use prepare::{Clients, Preparation, PreparedVault};
 use super::Session;
 use super::args::CopyArgs;
 use super::connection::Connections;
-use super::copy_args::MaxInFlight;
 use super::output::{tell_repeats, to_stdout};
 use super::selection::Selection;
 use crate::copy::event::{RunStats, StopReason};
@@ -26,7 +25,6 @@ use crate::copy::forecast::Bounds;
 use crate::copy::plan::PlanTally;
 use crate::copy::run::RunEnd;
 use crate::copy::stop::StopSource;
-use crate::copy::window::MAX_IN_FLIGHT;
 use crate::error::{AppError, Outcome, code};
 use crate::report::{self, OutputFormat, Plan, PlannedVault, Summary, bytes};
 
@@ -171,7 +169,10 @@ impl CopyCommand {
 
     /// What is to be done, and how long that may take.
     fn plan(&self, vaults: &[PreparedVault]) -> Plan {
-        let bounds = self.bounds();
+        let bounds = Bounds {
+            limits: self.args.limits(),
+            poll_interval: Duration::from_secs_f64(self.args.poll_interval),
+        };
         let planned: Vec<PlannedVault> = vaults.iter().map(|vault| vault.planned(&bounds)).collect();
         let forecast = match &planned[..] {
             [one] => one.forecast.clone(),
@@ -181,22 +182,6 @@ impl CopyCommand {
             vaults: planned,
             forecast,
             selection: "all".to_owned(),
-        }
-    }
-
-    /// What the options say of the pace.
-    fn bounds(&self) -> Bounds {
-        let args = &self.args;
-        Bounds {
-            in_flight: match args.max_in_flight {
-                None => usize::from(args.workers),
-                Some(MaxInFlight::Fixed(n)) => n,
-                // As far as AWS lets it, and that is what the quotas are for.
-                Some(MaxInFlight::Auto) => MAX_IN_FLIGHT,
-            },
-            per_resource: usize::from(args.max_in_flight_per_resource),
-            per_type: args.limit.iter().cloned().collect(),
-            poll_interval: Duration::from_secs_f64(args.poll_interval),
         }
     }
 

@@ -10,15 +10,13 @@ use super::last_resort::{self, UnsavedVault};
 use super::prepare::{Clients, PreparedVault};
 use super::{CopyCommand, unless_stopped};
 use crate::aws::{BackupClient, vault_access};
-use crate::cli::copy_args::{MaxInFlight, ProgressChoice};
+use crate::cli::copy_args::ProgressChoice;
 use crate::cli::output::tell_repeats;
 use crate::copy::driver::Driver;
 use crate::copy::event::{CopyEvent, CopyEventKind, StopReason};
 use crate::copy::plan::PlanTally;
 use crate::copy::run::{DriverSettings, RunEnd, RunPolicy, VaultLedger};
-use crate::copy::scheduler::Limits;
 use crate::copy::stop::RuntimeLimit;
-use crate::copy::window::MAX_IN_FLIGHT;
 use crate::error::AppError;
 use crate::report::{ProgressMode, ProgressReporter, VaultSummary};
 use crate::state::{StateError, Store, location};
@@ -216,21 +214,10 @@ fn summary(store: &Store, ledger: &VaultLedger) -> VaultSummary {
 
 fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> DriverSettings {
     let args = &command.args;
-    let workers = usize::from(args.workers);
-    let (in_flight, found_from) = match args.max_in_flight {
-        None => (workers, None),
-        Some(MaxInFlight::Fixed(n)) => (n, None),
-        Some(MaxInFlight::Auto) => (MAX_IN_FLIGHT, Some(workers)),
-    };
     let policy = RunPolicy {
-        workers,
+        workers: usize::from(args.workers),
         poll_interval: Duration::from_secs_f64(args.poll_interval),
-        limits: Limits {
-            in_flight,
-            found_from,
-            per_resource: usize::from(args.max_in_flight_per_resource),
-            per_type: args.limit.iter().cloned().collect(),
-        },
+        limits: args.limits(),
         iam_role_arn: args.role(source.region()),
         retention: args.retention,
         circuit_breaker: !args.no_circuit_breaker,

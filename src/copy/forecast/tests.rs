@@ -20,9 +20,12 @@ fn mix(types: &[(&str, &[(usize, usize)])]) -> Mix {
 
 fn bounds(in_flight: usize) -> Bounds {
     Bounds {
-        in_flight,
-        per_resource: 1,
-        per_type: BTreeMap::new(),
+        limits: Limits {
+            in_flight,
+            found_from: None,
+            per_resource: 1,
+            per_type: BTreeMap::new(),
+        },
         poll_interval: Duration::ZERO,
     }
 }
@@ -83,7 +86,10 @@ fn one_resource_is_copied_one_point_after_the_other() {
     assert_eq!(kind_of(&found), (BoundKind::Resource, 1));
     // The best case believes that AWS takes as many of a resource as it is sent.
     let wider = Bounds {
-        per_resource: 4,
+        limits: Limits {
+            per_resource: 4,
+            ..bounds(10).limits
+        },
         ..bounds(10)
     };
     let found = forecast(&[("EFS", &[(1, 100), (10, 1)])], &wider);
@@ -112,7 +118,10 @@ fn awss_quotas_bound_types_together() {
 #[test]
 fn a_limit_bounds_its_type_and_raises_a_quota() {
     let limited = |n| Bounds {
-        per_type: BTreeMap::from([("EBS".to_owned(), n)]),
+        limits: Limits {
+            per_type: BTreeMap::from([("EBS".to_owned(), n)]),
+            ..bounds(1000).limits
+        },
         ..bounds(1000)
     };
     let types: &[(&str, &[(usize, usize)])] = &[("EBS", &[(1200, 1)])];
