@@ -107,6 +107,24 @@ pub(super) fn forecast(vaults: &[PreparedVault], bounds: &Bounds) -> Forecast {
     Forecast::of(&mix, bounds, &job_times)
 }
 
+/// The destination vault as it is at this moment, if it is there, and what has to be done to it.
+pub(super) async fn destination(
+    args: &CopyArgs,
+    client: &BackupClient,
+    name: &BackupVaultName,
+    header: &RunHeader,
+) -> Result<(Option<BackupVault>, VaultSetup), AppError> {
+    let dest = vault_access::read(client, name).await?;
+    let copier = Copier {
+        account: &header.source_account,
+        partition: client.region().partition(),
+        role: &args.role(&header.region),
+        vault: &header.destination_vault_arn,
+    };
+    let setup = vault_access::needed(&dest, name, copier)?;
+    Ok((dest.vault, setup))
+}
+
 /// Reads everything and plans.
 pub(super) struct Preparation<'a> {
     pub(super) args: &'a CopyArgs,
@@ -145,15 +163,8 @@ impl Preparation<'_> {
         let mut lock_of = None;
         let setup = match &clients.destination {
             Some(client) if !self.args.skip_dest_setup => {
-                let dest = vault_access::read(client, &dest_vault).await?;
-                let copier = Copier {
-                    account: &self.args.source.source_account,
-                    partition: client.region().partition(),
-                    role: &self.args.role(self.connections.region()),
-                    vault: &header.destination_vault_arn,
-                };
-                let setup = vault_access::needed(&dest, &dest_vault, copier)?;
-                lock_of = dest.vault;
+                let setup;
+                (lock_of, setup) = destination(self.args, client, &dest_vault, &header).await?;
                 setup.is_needed().then_some(setup)
             }
             _ => None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::last_resort::{self, UnsavedVault};
-use super::prepare::{Clients, PreparedVault};
+use super::prepare::{self, Clients, PreparedVault};
 use super::{CopyCommand, unless_stopped};
 use crate::aws::{BackupClient, vault_access};
 use crate::cli::copy_args::ProgressChoice;
@@ -20,7 +20,6 @@ use crate::copy::stop::RuntimeLimit;
 use crate::error::AppError;
 use crate::report::{ProgressMode, ProgressReporter, VaultSummary};
 use crate::state::{StateError, Store, location};
-use crate::vault_policy::Copier;
 
 /// Time between looks at the clock by the display.
 const TICK: Duration = Duration::from_secs(1);
@@ -145,14 +144,8 @@ async fn set_up(command: &CopyCommand, clients: &Clients, vaults: &[PreparedVaul
             let key = command.args.dest_kms_key_arn.as_deref();
             // The plan may have waited long for its confirmation. A policy is set as a whole: what
             // somebody has added to it meanwhile must stay.
-            let copier = Copier {
-                account: &command.args.source.source_account,
-                partition: client.region().partition(),
-                role: &command.args.role(clients.source.region()),
-                vault: &vault.header.destination_vault_arn,
-            };
-            let dest = vault_access::read(client, &vault.dest_vault).await?;
-            let setup = vault_access::needed(&dest, &vault.dest_vault, copier)?;
+            let (_, setup) =
+                prepare::destination(&command.args, client, &vault.dest_vault, &vault.header).await?;
             vault_access::apply(client, &vault.dest_vault, key, &setup).await?;
         }
     }
