@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::OutputFormat;
+use super::records::{Records, csv_record};
 use super::text::{bytes, csv_error, sanitize};
 use crate::aws::BackupVault;
 use crate::domain::RecoveryPoint;
@@ -109,6 +110,8 @@ pub struct PointRows<'a> {
     bytes: u64,
     wrapped: bool,
     waiting: Vec<Vec<String>>,
+    /// JSON; CSV has the columns of the metadata too.
+    records: Records,
 }
 
 const COLUMNS: [&str; 8] = [
@@ -133,7 +136,12 @@ impl<'a> PointRows<'a> {
             bytes: 0,
             wrapped,
             waiting: Vec::new(),
+            records: Records::new(format, &COLUMNS),
         }
+    }
+
+    fn is_wrapped(&self) -> bool {
+        self.wrapped && self.format == OutputFormat::Json
     }
 
     /// Writes what comes before the first point.
@@ -142,14 +150,18 @@ impl<'a> PointRows<'a> {
     /// If `out` cannot be written.
     pub fn begin(&self, out: &mut dyn Write) -> io::Result<()> {
         match self.format {
-            OutputFormat::Json if self.wrapped => write!(out, "{{\"recovery_points\": ["),
-            OutputFormat::Json => write!(out, "["),
+            OutputFormat::Json | OutputFormat::Ndjson => {
+                if self.is_wrapped() {
+                    write!(out, "{{\"recovery_points\": ")?;
+                }
+                self.records.begin(out)
+            }
             OutputFormat::Csv => {
                 let columns = self.metadata.map(MetadataTable::columns).unwrap_or_default();
                 let names = COLUMNS.iter().copied().chain(columns.iter().map(String::as_str));
-                csv_line(out, names)
+                csv_record(names.collect::<Vec<_>>(), out)
             }
-            OutputFormat::Ndjson | OutputFormat::Table => Ok(()),
+            OutputFormat::Table => Ok(()),
         }
     }
 
@@ -159,22 +171,13 @@ impl<'a> PointRows<'a> {
     /// If `out` cannot be written.
     pub fn point(&mut self, point: &RecoveryPoint, out: &mut dyn Write) -> io::Result<()> {
         let row = self.metadata.and_then(|table| table.row(&point.resource_arn));
-        let first = self.written == 0;
         self.written += 1;
         self.bytes += point
             .backup_size_bytes
             .and_then(|b| u64::try_from(b).ok())
             .unwrap_or(0);
         match self.format {
-            OutputFormat::Json => {
-                write!(out, "{}", if first { "\n  " } else { ",\n  " })?;
-                serde_json::to_writer(out, &Line::of(point, row))?;
-                Ok(())
-            }
-            OutputFormat::Ndjson => {
-                serde_json::to_writer(&mut *out, &Line::of(point, row))?;
-                writeln!(out)
-            }
+            OutputFormat::Json | OutputFormat::Ndjson => self.records.record(&Line::of(point, row), out),
             OutputFormat::Csv => {
                 let fields = fields(point);
                 let more = self
@@ -183,7 +186,8 @@ impl<'a> PointRows<'a> {
                     .unwrap_or_default()
                     .iter();
                 let more = more.map(|name| row.and_then(|r| r.get(name)).unwrap_or_default());
-                csv_line(out, fields.iter().map(String::as_str).chain(more))
+                let all = fields.iter().map(String::as_str).chain(more);
+                csv_record(all.collect::<Vec<_>>(), out)
             }
             OutputFormat::Table => {
                 self.waiting.push(table_row(point, row));
@@ -221,14 +225,14 @@ impl<'a> PointRows<'a> {
     /// If `out` cannot be written.
     pub fn end(mut self, count: Option<&FilterCount>, out: &mut dyn Write) -> io::Result<()> {
         match self.format {
-            OutputFormat::Json => {
-                write!(out, "{}]", if self.written == 0 { "" } else { "\n" })?;
-                if let Some(count) = count.filter(|_| self.wrapped) {
-                    write!(out, ", \"summary\": {}}}", summary(count))?;
+            OutputFormat::Json | OutputFormat::Ndjson => match count.filter(|_| self.is_wrapped()) {
+                Some(count) => {
+                    self.records.close(out)?;
+                    writeln!(out, ", \"summary\": {}}}", summary(count))
                 }
-                writeln!(out)
-            }
-            OutputFormat::Ndjson | OutputFormat::Csv => Ok(()),
+                None => self.records.end(out),
+            },
+            OutputFormat::Csv => Ok(()),
             OutputFormat::Table => {
                 if self.written == 0 || !self.waiting.is_empty() {
                     self.flush(out)?;
@@ -281,15 +285,6 @@ fn summary(count: &FilterCount) -> Value {
         "no_metadata": count.no_metadata,
         "no_metadata_bytes": count.no_metadata_bytes,
     })
-}
-
-/// Bytes of a line, about: a writer for each of a million lines must not make room for more.
-const LINE: usize = 512;
-
-fn csv_line<'a>(out: &mut dyn Write, fields: impl Iterator<Item = &'a str>) -> io::Result<()> {
-    let mut writer = csv::WriterBuilder::new().buffer_capacity(LINE).from_writer(out);
-    writer.write_record(fields).map_err(csv_error)?;
-    writer.flush()
 }
 
 fn fields(point: &RecoveryPoint) -> [String; 8] {

@@ -62,15 +62,37 @@ impl Records {
     /// # Errors
     /// If `out` cannot be written.
     pub(super) fn end(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.close(out)?;
         match self.format {
-            OutputFormat::Json => writeln!(out, "{}]", if self.written { "\n" } else { "" }),
+            OutputFormat::Json => writeln!(out),
+            OutputFormat::Ndjson | OutputFormat::Csv | OutputFormat::Table => Ok(()),
+        }
+    }
+
+    /// Ends the records where more of a document follows them.
+    ///
+    /// # Errors
+    /// If `out` cannot be written.
+    pub(super) fn close(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self.format {
+            OutputFormat::Json => write!(out, "{}]", if self.written { "\n" } else { "" }),
             OutputFormat::Ndjson | OutputFormat::Csv | OutputFormat::Table => Ok(()),
         }
     }
 }
 
-fn csv_record(record: impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(out);
+/// Bytes of a line, about: a writer for each of a million lines must not make room for more.
+const LINE: usize = 512;
+
+/// Writes a line of CSV.
+///
+/// # Errors
+/// If `out` cannot be written.
+pub(super) fn csv_record(record: impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(false)
+        .buffer_capacity(LINE)
+        .from_writer(out);
     writer.serialize(record).map_err(csv_error)?;
     writer.flush()
 }
