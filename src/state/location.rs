@@ -57,20 +57,24 @@ pub fn new_path(
 /// # Errors
 /// If the directory is there and cannot be read.
 pub fn all(directory: &Path) -> Result<Vec<PathBuf>, StateError> {
-    let begun = |name: &str| {
+    newest_first(directory, |name| {
         let (vault, _) = name.strip_prefix("state_")?.rsplit_once('_')?;
         begun(name, &format!("state_{vault}_"))
-    };
+    })
+}
+
+/// The files of a directory of whose names it can be told when they were begun.
+fn newest_first(
+    directory: &Path,
+    begun: impl Fn(&str) -> Option<(NaiveDateTime, u32)>,
+) -> Result<Vec<PathBuf>, StateError> {
     let mut all: Vec<_> = names(directory)?
         .into_iter()
         .filter_map(|name| Some((begun(&name)?, name)))
         .collect();
     all.sort_unstable();
-    Ok(all
-        .into_iter()
-        .rev()
-        .map(|(_, name)| directory.join(name))
-        .collect())
+    let names = all.into_iter().rev().map(|(_, name)| directory.join(name));
+    Ok(names.collect())
 }
 
 /// When a file of this name was begun, and its number among those of that second; `None` if the
@@ -106,17 +110,10 @@ pub fn newest(
     destination: &BackupVaultArn,
 ) -> Result<Option<Newest>, StateError> {
     let prefix = prefix(account, vault);
-    let mut all: Vec<((NaiveDateTime, u32), String)> = names(directory)?
-        .into_iter()
-        .filter_map(|name| Some((begun(&name, &prefix)?, name)))
-        .collect();
-    all.sort_unstable();
-    let newest_first = all.into_iter().rev().map(|(_, name)| {
-        let path = directory.join(name);
-        Newest {
-            heading: heading(&path),
-            path,
-        }
+    let all = newest_first(directory, |name| begun(name, &prefix))?;
+    let newest_first = all.into_iter().map(|path| Newest {
+        heading: heading(&path),
+        path,
     });
     let is_ours = |found: &Newest| match &found.heading {
         Ok((header, _)) => header.source_vault == *vault && header.destination_vault_arn == *destination,
