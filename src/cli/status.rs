@@ -1,6 +1,5 @@
 //! `status`: what runs have done, as their state files tell. Locks nothing and writes nothing.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -149,11 +148,6 @@ fn run_status(path: &Path, loaded: &Loaded, holder: Option<Holder>, now: DateTim
     // As the summary of a run says that stopped for such a cause.
     let must_mend = seen.failures.iter().any(|failure| failure.cause.is_systemic());
     let (next_step, next_command) = next(&state_file, header, condition, must_mend);
-    let skipped: BTreeMap<String, usize> = PlanTally::of(&loaded.items)
-        .skipped
-        .into_iter()
-        .map(|(reason, tally)| (reason, tally.points))
-        .collect();
     RunStatus {
         condition,
         holder: holder.map(|holder| holder.text),
@@ -186,7 +180,7 @@ fn run_status(path: &Path, loaded: &Loaded, holder: Option<Holder>, now: DateTim
                 .iter()
                 .map(|failure| (failure.cause, failure.message.as_str())),
         ),
-        skipped_by_reason: skipped,
+        skipped_by_reason: PlanTally::of(&loaded.items).skipped_by_reason(),
         // The line that a process is just writing is torn, and no crash cut it off.
         notes: if is_running {
             Vec::new()

@@ -92,6 +92,12 @@ impl PlanTally {
         })
     }
 
+    /// How many points are passed over, by reason.
+    pub fn skipped_by_reason(&self) -> BTreeMap<String, usize> {
+        let skipped = self.skipped.iter();
+        skipped.map(|(reason, t)| (reason.clone(), t.points)).collect()
+    }
+
     /// Points that are passed over, for any reason.
     pub fn skipped_total(&self) -> usize {
         self.skipped.values().map(|t| t.points).sum()

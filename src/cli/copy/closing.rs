@@ -68,12 +68,7 @@ pub(super) fn summary(closing: Closing, end: &RunEnd, exit_code: u8) -> Summary 
                 .iter()
                 .map(|(_, failure)| (failure.cause, failure.message.as_str())),
         ),
-        skipped_by_reason: closing
-            .plan
-            .skipped
-            .iter()
-            .map(|(reason, t)| (reason.clone(), t.points))
-            .collect(),
+        skipped_by_reason: closing.plan.skipped_by_reason(),
         bytes_completed: stats.bytes_completed,
         calls: closing.calls.by_operation,
         retries: closing.calls.retries + end.repeated_calls,
