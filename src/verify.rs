@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 
 use crate::copy::eligibility::SkipReason;
-use crate::domain::{RecoveryPoint, RecoveryPointArn, RecoveryPointStatus};
+use crate::domain::{RecoveryPoint, RecoveryPointArn, RecoveryPointStatus, in_milliseconds};
 use crate::state::{ItemState, Items};
 
 /// A recovery point in a report.
@@ -334,9 +334,7 @@ fn reported(point: &RecoveryPoint, note: Option<String>) -> ReportedPoint {
         recovery_point_arn: point.recovery_point_arn.to_string(),
         resource_arn: point.resource_arn.to_string(),
         resource_type: point.resource_type.clone(),
-        creation_date: point
-            .creation_date
-            .to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        creation_date: in_milliseconds(point.creation_date),
         note,
     }
 }

@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use chrono::SecondsFormat;
-
 use super::output::to_stdout;
 use super::state_args::FailuresArgs;
 use crate::copy::event::ItemFailure;
 use crate::copy::failure::FailureCause;
+use crate::domain::in_milliseconds;
 use crate::error::{AppError, Outcome};
 use crate::report::{FailedPoint, FailureRows};
 use crate::state::{self, ItemRow, Loaded, StateError};
@@ -74,7 +73,7 @@ fn failed_point(path: &Path, loaded: &Loaded, row: &ItemRow<'_>) -> Option<Faile
         cause: failure.cause,
         error_code: failure.error_code,
         error_message: failure.message,
-        timestamp: failure.at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        timestamp: in_milliseconds(failure.at),
         attempt: row.attempt(),
     })
 }

@@ -15,4 +15,4 @@ pub use arn::{BackupVaultArn, IamRoleArn, RecoveryPointArn, ResourceArn};
 pub use copy_job::{CopyJob, CopyJobState};
 pub use fingerprint::{Fingerprint, Fingerprints};
 pub use ids::{AccountId, BackupVaultName, CopyJobId, IdempotencyToken, Region};
-pub use recovery_point::{Lifecycle, RecoveryPoint, RecoveryPointStatus};
+pub use recovery_point::{Lifecycle, RecoveryPoint, RecoveryPointStatus, in_milliseconds};

@@ -98,7 +98,7 @@ pub struct RecoveryPoint {
     /// Its status.
     pub status: RecoveryPointStatus,
     /// When it was made. A copy keeps its source's date.
-    #[serde(serialize_with = "in_milliseconds")]
+    #[serde(serialize_with = "write_date")]
     pub creation_date: DateTime<Utc>,
     /// When it was whole.
     pub completion_date: Option<DateTime<Utc>>,
@@ -124,9 +124,14 @@ pub struct RecoveryPoint {
     pub source_backup_vault_arn: Option<String>,
 }
 
-/// As wide as every other date of its kind, so that lines can be sorted by it.
-fn in_milliseconds<S: Serializer>(date: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&date.to_rfc3339_opts(SecondsFormat::Millis, true))
+/// A date as listings and reports have it: RFC 3339, UTC, in milliseconds. As wide as every other of its kind,
+/// so that lines can be sorted by it.
+pub fn in_milliseconds(date: DateTime<Utc>) -> String {
+    date.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+fn write_date<S: Serializer>(date: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&in_milliseconds(*date))
 }
 
 impl RecoveryPoint {

@@ -4,13 +4,12 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::OutputFormat;
 use super::records::Records;
 use super::whole_file::WholeFile;
-use crate::domain::RecoveryPoint;
+use crate::domain::{RecoveryPoint, in_milliseconds};
 use crate::state::{ItemState, Items};
 use crate::verify::{Finding, PointResult};
 
@@ -136,10 +135,6 @@ impl PointAudit {
     }
 }
 
-fn text(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
 /// The copy job of a point, and when its copy was seen to be complete.
 fn job(vault: AuditedVault<'_>, point: &RecoveryPoint) -> (Option<String>, Option<String>) {
     let number = vault.recorded.find(&point.recovery_point_arn);
@@ -147,7 +142,9 @@ fn job(vault: AuditedVault<'_>, point: &RecoveryPoint) -> (Option<String>, Optio
         .and_then(|number| vault.recorded.row(number))
         .map(|row| row.state())
     {
-        Some(ItemState::Completed { copy_job_id, at, .. }) => (Some(copy_job_id.to_string()), Some(text(at))),
+        Some(ItemState::Completed { copy_job_id, at, .. }) => {
+            (Some(copy_job_id.to_string()), Some(in_milliseconds(at)))
+        }
         Some(ItemState::InFlight { copy_job_id, .. }) => (Some(copy_job_id.to_string()), None),
         _ => (None, None),
     }
@@ -172,10 +169,10 @@ fn row<'a>(vault: AuditedVault<'a>, finding: &Finding<'a>) -> Row<'a> {
         resource_type: either.map(|p| p.resource_type.as_str()),
         status: point.map(|p| p.status.as_str()),
         destination_status: copy.map(|p| p.status.as_str()),
-        creation_date: point.map(|p| text(p.creation_date)),
-        destination_creation_date: copy.map(|p| text(p.creation_date)),
-        completion_date: point.and_then(|p| p.completion_date).map(text),
-        destination_completion_date: copy.and_then(|p| p.completion_date).map(text),
+        creation_date: point.map(|p| in_milliseconds(p.creation_date)),
+        destination_creation_date: copy.map(|p| in_milliseconds(p.creation_date)),
+        completion_date: point.and_then(|p| p.completion_date).map(in_milliseconds),
+        destination_completion_date: copy.and_then(|p| p.completion_date).map(in_milliseconds),
         encryption_key_arn: point.and_then(|p| p.encryption_key_arn.as_deref()),
         destination_encryption_key_arn: copy.and_then(|p| p.encryption_key_arn.as_deref()),
         backup_size_bytes: point.and_then(|p| p.backup_size_bytes),

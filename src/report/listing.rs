@@ -11,7 +11,7 @@ use super::OutputFormat;
 use super::records::{Records, csv_record};
 use super::text::{bytes, csv_error, sanitize};
 use crate::aws::BackupVault;
-use crate::domain::RecoveryPoint;
+use crate::domain::{RecoveryPoint, in_milliseconds};
 use crate::metadata::{MetadataTable, Row};
 
 /// Rows of a table that are laid out together: the table must not grow with the vault.
@@ -294,7 +294,7 @@ fn fields(point: &RecoveryPoint) -> [String; 8] {
         point.resource_arn.to_string(),
         point.resource_type.clone(),
         point.status.as_str().to_owned(),
-        point.creation_date.to_rfc3339_opts(SecondsFormat::Millis, true),
+        in_milliseconds(point.creation_date),
         point.backup_size_bytes.map(|b| b.to_string()).unwrap_or_default(),
         point.is_encrypted.to_string(),
     ]
