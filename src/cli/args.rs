@@ -181,6 +181,19 @@ pub struct ConnectionArgs {
     pub list_workers: u16,
 }
 
+/// In which form a command writes to stdout.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct OutputForm {
+    /// Form of the output
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: OutputFormat,
+}
+
 /// `list`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -198,14 +211,9 @@ pub struct ListArgs {
     /// Which points are wanted.
     #[command(flatten)]
     pub filter: FilterOptions,
-    /// Form of the output
-    #[arg(
-        long,
-        env = "SHUFFLE_AWS_VAULTS_OUTPUT",
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
-    pub output: OutputFormat,
+    /// Form of the output.
+    #[command(flatten)]
+    pub form: OutputForm,
     /// Show what would be queried; no AWS call is made
     #[arg(long)]
     pub dry_run: bool,
@@ -232,14 +240,9 @@ pub struct FilterArgs {
     /// Which points are wanted.
     #[command(flatten)]
     pub filter: FilterOptions,
-    /// Form of the output
-    #[arg(
-        long,
-        env = "SHUFFLE_AWS_VAULTS_OUTPUT",
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
-    pub output: OutputFormat,
+    /// Form of the output.
+    #[command(flatten)]
+    pub form: OutputForm,
     /// How AWS is called.
     #[command(flatten)]
     pub connection: ConnectionArgs,
@@ -270,14 +273,9 @@ pub struct VerifyArgs {
     /// Which points are wanted.
     #[command(flatten)]
     pub filter: FilterOptions,
-    /// Form of the output
-    #[arg(
-        long,
-        env = "SHUFFLE_AWS_VAULTS_OUTPUT",
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
-    pub output: OutputFormat,
+    /// Form of the output.
+    #[command(flatten)]
+    pub form: OutputForm,
     /// Write the missing recovery points to this file: as CSV if its name ends in .csv, else one ARN a line
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_MISSING_OUTPUT", value_name = "FILE")]
     pub missing_output: Option<PathBuf>,

@@ -26,7 +26,7 @@ pub(super) fn load(path: &Path) -> Result<Loaded, AppError> {
 pub(super) fn run(args: &FailuresArgs) -> Result<Outcome, AppError> {
     let mut problem = None;
     to_stdout(|out| {
-        let mut rows = FailureRows::begin(args.output, out)?;
+        let mut rows = FailureRows::begin(args.form.output, out)?;
         for path in &args.states {
             match load(path) {
                 Ok(loaded) => list(path, &loaded, &args.cause, &mut rows, out)?,

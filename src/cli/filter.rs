@@ -37,7 +37,7 @@ pub(super) async fn run(args: FilterArgs, session: &Session) -> Result<Outcome, 
     source_vault::require(&client, &args.vault).await?;
     selection.load_all().await?;
     let mut out = long_stdout();
-    let mut rows = PointRows::new(args.output, selection.table(), true);
+    let mut rows = PointRows::new(args.form.output, selection.table(), true);
     rows.begin(&mut out).map_err(failed)?;
     let mut tally = FilterCount::default();
     let mut problem = None;

@@ -62,13 +62,13 @@ pub(super) async fn run(args: ListArgs, session: &Session) -> Result<Outcome, Ap
             tracing::warn!("--metadata-csv has no effect without --vault: vaults have no metadata");
         }
         let all = client.list_backup_vaults().await?;
-        to_stdout(|out| report::vaults(&all, args.output, out))?;
+        to_stdout(|out| report::vaults(&all, args.form.output, out))?;
         return Ok(Outcome::Done);
     };
     source_vault::require(&client, name).await?;
     selection.load_all().await?;
     let mut out = long_stdout();
-    let mut rows = PointRows::new(args.output, selection.table(), false);
+    let mut rows = PointRows::new(args.form.output, selection.table(), false);
     rows.begin(&mut out).map_err(failed)?;
     let is_filtered = args.filter.first_filter().is_some();
     let mut problem = None;

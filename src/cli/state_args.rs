@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::args::OutputForm;
 use super::copy_args::parse_cause;
 use crate::copy::failure::FailureCause;
-use crate::report::OutputFormat;
 
 /// `failures`.
 #[derive(Debug, Args)]
@@ -30,14 +30,9 @@ pub struct FailuresArgs {
         hide_possible_values = true
     )]
     pub cause: Vec<FailureCause>,
-    /// Form of the output
-    #[arg(
-        long,
-        env = "SHUFFLE_AWS_VAULTS_OUTPUT",
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
-    pub output: OutputFormat,
+    /// Form of the output.
+    #[command(flatten)]
+    pub form: OutputForm,
 }
 
 /// `status`.
@@ -52,12 +47,7 @@ pub struct StatusArgs {
     /// State files [default: those of ~/.shuffle-aws-vaults, newest first, one line each]
     #[arg(value_name = "STATE")]
     pub states: Vec<PathBuf>,
-    /// Form of the output
-    #[arg(
-        long,
-        env = "SHUFFLE_AWS_VAULTS_OUTPUT",
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
-    pub output: OutputFormat,
+    /// Form of the output.
+    #[command(flatten)]
+    pub form: OutputForm,
 }

@@ -22,13 +22,13 @@ pub(super) fn run(args: &StatusArgs) -> Result<Outcome, AppError> {
     if !named {
         let directory = directory::default_directory()?;
         paths = location::all(&directory)?;
-        if paths.is_empty() && args.output == OutputFormat::Table {
+        if paths.is_empty() && args.form.output == OutputFormat::Table {
             tracing::info!("no state file is in {}", directory.display());
             return Ok(Outcome::Done);
         }
     }
     let all: Vec<StateStatus> = paths.iter().map(|path| status(path)).collect();
-    to_stdout(|out| report::statuses(&all, named, args.output, out))?;
+    to_stdout(|out| report::statuses(&all, named, args.form.output, out))?;
     // One that was asked for has to be there; in the directory may lie what it will.
     let is_unreadable = |status: &StateStatus| matches!(status, StateStatus::Unreadable(_));
     Ok(if named && all.iter().any(is_unreadable) {

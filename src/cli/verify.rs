@@ -107,7 +107,7 @@ pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, 
         audit.finish().map_err(cannot_write(path))?;
     }
     let complete = results.iter().all(VaultVerification::is_complete);
-    match to_stdout(|out| report::verification(&results, args.output, out)) {
+    match to_stdout(|out| report::verification(&results, args.form.output, out)) {
         // Whoever has read enough still has to be told by the exit code.
         Err(AppError::ClosedPipe) if !complete => {}
         shown => shown?,
