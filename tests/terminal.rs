@@ -173,6 +173,27 @@ fn ctrl_c_at_the_question_starts_nothing() {
 }
 
 #[test]
+fn several_vaults_have_a_line_each() {
+    let sim = Sim::start("--vault v1=5 --vault other-vault=40 --resources 40 --job-seconds 1");
+    let mut terminal = Terminal::copy(&sim, "xterm-256color", "--vault other-vault --yes");
+    // The emulator joins lines that are filled up.
+    terminal.until("  v1             0% (0/5)");
+    terminal.until("  other-vault    0% (0/40)");
+    terminal.until("Vault v1 is done: 5 completed, 0 failed, 0 skipped (1 of 2 vaults)");
+    terminal.until("  v1           100% (5/5)  ");
+    assert_eq!(
+        terminal.shows().matches("Progress: [").count(),
+        1,
+        "{}",
+        terminal.shows()
+    );
+    terminal.ends(0, Duration::from_mins(1));
+    let screen = terminal.shows();
+    assert!(screen.contains("  Vault other-vault: 40 completed"), "{screen}");
+    assert!(!screen.contains("v1           100%"), "the bar is gone: {screen}");
+}
+
+#[test]
 fn a_terminal_may_have_any_size_and_change_it() {
     let sim = Sim::start("--vault v1=60 --job-seconds 0.5");
     let mut terminal = Terminal::copy(&sim, "xterm-256color", "--yes");

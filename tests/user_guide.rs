@@ -41,11 +41,15 @@ fn blocks(guide: &str) -> Vec<Block> {
 /// The vaults that the block speaks of, and the metadata of one of them.
 fn rig(block: &Block) -> Rig {
     let named = |vault: &&&str| block.iter().any(|(command, _)| command.contains(**vault));
-    let vaults: Vec<String> = ["my-backup-vault", "production-backups"]
-        .iter()
-        .filter(named)
-        .map(|vault| format!("--vault {vault}=20"))
-        .collect();
+    let vaults: Vec<String> = [
+        "my-backup-vault",
+        "production-backups",
+        "aws/efs/automatic-backup-vault",
+    ]
+    .iter()
+    .filter(named)
+    .map(|vault| format!("--vault {vault}=20"))
+    .collect();
     let vaults = if vaults.is_empty() {
         "--vault production-backups=20".to_owned()
     } else {

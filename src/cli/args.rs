@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::vault_options::parse_source_vault;
 use crate::domain::{AccountId, BackupVaultName, IamRoleArn, Region};
 use crate::report::OutputFormat;
 
@@ -100,7 +101,7 @@ pub enum Command {
     /// Copy recovery points to the destination account; resumable
     Copy(Box<CopyArgs>),
     /// Check that every copyable recovery point is in the destination account
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     /// Show what runs have done, under way or ended, from state files
     Status(StatusArgs),
     /// List the recovery points that failed, by cause, from state files
@@ -206,7 +207,7 @@ pub struct ListArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// Backup vault whose recovery points to list [default: list the vaults]
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_VAULT", value_name = "VAULT_NAME")]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_VAULT", value_name = "VAULT_NAME", value_parser = parse_source_vault)]
     pub vault: Option<BackupVaultName>,
     /// Which points are wanted.
     #[command(flatten)]
@@ -235,7 +236,7 @@ pub struct FilterArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// Backup vault to filter
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_VAULT", value_name = "VAULT_NAME")]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_VAULT", value_name = "VAULT_NAME", value_parser = parse_source_vault)]
     pub vault: BackupVaultName,
     /// Which points are wanted.
     #[command(flatten)]
@@ -256,6 +257,7 @@ Examples:
   shuffle-aws-vaults verify --source-account 123456789012 --dest-account 987654321098 \\
     --vault production-backups --missing-output missing.csv --points-output audit.csv
 
+Without --vault, --all-vaults or --vault-map every vault that holds recovery points is compared.
 Exit code 0 only if nothing is missing.")]
 pub struct VerifyArgs {
     /// The source account.
@@ -264,9 +266,9 @@ pub struct VerifyArgs {
     /// The destination account.
     #[command(flatten)]
     pub dest: DestArgs,
-    /// Source backup vault; may be repeated [default: every vault that holds points]
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_VAULT", value_name = "VAULT_NAME")]
-    pub vault: Vec<BackupVaultName>,
+    /// Which vaults are compared.
+    #[command(flatten)]
+    pub vaults: VaultOptions,
     /// State file whose record of copies is used [default: the newest of each vault, if there is one]
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_STATE_FILE", value_name = "FILE")]
     pub state_file: Option<PathBuf>,
@@ -290,6 +292,7 @@ pub struct VerifyArgs {
 pub use super::copy_args::CopyArgs;
 pub use super::filter_options::FilterOptions;
 pub use super::state_args::{FailuresArgs, StatusArgs};
+pub use super::vault_options::VaultOptions;
 
 /// Reads a number greater than zero; fractions are allowed.
 pub(crate) fn parse_positive(text: &str) -> Result<f64, String> {

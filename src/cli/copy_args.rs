@@ -7,13 +7,14 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::args::{
-    ConnectionArgs, DestArgs, FilterOptions, SourceArgs, parse_minutes, parse_not_negative, parse_positive,
+    ConnectionArgs, DestArgs, FilterOptions, SourceArgs, VaultOptions, parse_minutes, parse_not_negative,
+    parse_positive,
 };
 use crate::copy::failure::FailureCause;
 use crate::copy::retention::{MOST_DAYS, Retention};
 use crate::copy::scheduler::Limits;
 use crate::copy::window::MAX_IN_FLIGHT;
-use crate::domain::{BackupVaultName, IamRoleArn, Region};
+use crate::domain::{IamRoleArn, Region};
 use crate::report::OutputFormat;
 
 /// `--progress`.
@@ -57,6 +58,7 @@ Examples:
   shuffle-aws-vaults copy --source-account 123456789012 --dest-account 987654321098 --vault production-backups \\
     --allowed-apmids APP001 --metadata-csv metadata.csv --max-runtime-minutes 120 --summary-output summary.json
   shuffle-aws-vaults copy --source-account 123456789012 --dest-account 987654321098 --vault production-backups --resume
+  shuffle-aws-vaults copy --source-account 123456789012 --dest-account 987654321098 --all-vaults --vault-map map.csv
 
 Copy jobs run on in AWS when the program stops; --resume attaches to them again.
 Exit codes: 0 all done; 1 errors; 2 incomplete, run again with --resume.")]
@@ -68,14 +70,9 @@ pub struct CopyArgs {
     /// The destination account.
     #[command(flatten)]
     pub dest: DestArgs,
-    /// Source backup vault; may be repeated
-    #[arg(
-        long,
-        env = "SHUFFLE_AWS_VAULTS_VAULT",
-        value_name = "VAULT_NAME",
-        required = true
-    )]
-    pub vault: Vec<BackupVaultName>,
+    /// Which vaults are copied.
+    #[command(flatten)]
+    pub vaults: VaultOptions,
     /// Which points are wanted.
     #[command(flatten)]
     pub filter: FilterOptions,

@@ -19,6 +19,9 @@ mod source_vault;
 mod state_args;
 mod status;
 mod supervise;
+mod vault_choice;
+mod vault_map;
+pub mod vault_options;
 mod verify;
 pub mod version;
 
@@ -208,7 +211,7 @@ async fn dispatch(command: Command, mut session: Session) -> Result<Outcome, App
         Command::List(args) => Box::pin(list::run(args, &session)).await,
         Command::Filter(args) => Box::pin(filter::run(args, &session)).await,
         Command::Copy(args) => Box::pin(copy::run(*args, session)).await,
-        Command::Verify(args) => Box::pin(verify::run(args, &session)).await,
+        Command::Verify(args) => Box::pin(verify::run(*args, &session)).await,
         Command::Status(args) => status::run(&args),
         Command::Failures(args) => failures::run(&args),
         Command::Simulate(args) => Ok(Outcome::Child(Box::pin(simulate::run(args, region)).await?)),

@@ -107,7 +107,7 @@ impl PointList {
 
 /// The line of a record, which begins for the reader behind the record before it: blank lines and comments come
 /// first.
-fn line_of(text: &[u8], record: &csv::StringRecord) -> usize {
+pub(super) fn line_of(text: &[u8], record: &csv::StringRecord) -> usize {
     let begin = record.position().map_or(0, csv::Position::byte);
     let (before, rest) = text.split_at(usize::try_from(begin).unwrap_or(0).min(text.len()));
     let skipped = rest.split(|byte| *byte == b'\n').take_while(|line| {

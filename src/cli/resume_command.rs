@@ -43,10 +43,16 @@ pub(super) fn text(mut words: Vec<String>, failed_too: bool) -> String {
 /// each of which has a state file of its own.
 pub(super) fn with_state_file(words: &[String], path: &str) -> Vec<String> {
     const OPTION: &str = "--state-file";
-    let vaults = words
-        .iter()
-        .filter(|word| *word == "--vault" || word.starts_with("--vault="));
-    if vaults.count() > 1 {
+    let is = |word: &String, option: &str| {
+        word.strip_prefix(option)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    };
+    let vaults = words.iter().filter(|word| is(word, "--vault")).count();
+    if vaults > 1
+        || words
+            .iter()
+            .any(|word| is(word, "--all-vaults") || is(word, "--vault-map"))
+    {
         return words.to_vec();
     }
     let mut named = Vec::new();
@@ -108,6 +114,8 @@ mod tests {
             ),
             ("copy --state-file=x -v", "copy -v --state-file s"),
             ("copy --vault a --vault=b", "copy --vault a --vault=b"),
+            ("copy --all-vaults -v", "copy --all-vaults -v"),
+            ("copy --vault-map=m.csv -v", "copy --vault-map=m.csv -v"),
         ] {
             let typed: Vec<String> = typed.split(' ').map(str::to_owned).collect();
             assert_eq!(with_state_file(&typed, "s").join(" "), wanted);

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use chrono::Utc;
 
+use super::Session;
 use super::args::VerifyArgs;
 use super::output::to_stdout;
 use super::selection::Selection;
-use super::{Session, source_vault};
+use super::vault_choice::{self, ChosenVault};
 use crate::aws::{BackupClient, BackupVault};
 use crate::copy::eligibility::EligibilityRules;
 use crate::copy::plan::PlanRules;
@@ -21,13 +22,7 @@ use crate::verify::{Comparison, Finding, VaultVerification, compare};
 
 /// Options that do not go together.
 pub(super) fn check(args: &VerifyArgs) -> Result<(), AppError> {
-    let one_vault = args.vault.len() == 1;
-    if !one_vault && (args.dest.dest_vault.is_some() || args.state_file.is_some()) {
-        return Err(AppError::usage(
-            "--dest-vault and --state-file belong to one source vault",
-            "name it with --vault, once",
-        ));
-    }
+    args.vaults.check(&args.dest, args.state_file.is_some())?;
     match &args.points_output {
         Some(path) if PointAudit::format_of(path).is_none() => Err(AppError::usage(
             format!(
@@ -75,14 +70,7 @@ pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, 
     let source = connections.source(&args.source).await?;
     let destination = connections.destination(&args.dest).await?;
     selection.load().await?;
-    let mut vaults: Vec<BackupVault> = Vec::new();
-    for name in &args.vault {
-        vaults.push(source_vault::require(&source, name).await?);
-    }
-    if args.vault.is_empty() {
-        vaults = source.list_backup_vaults().await?;
-        vaults.retain(|vault| vault.recovery_points > 0);
-    }
+    let vaults = vault_choice::choose(&args.vaults, &args.dest, &source).await?;
     let mut audit = audit(&args)?;
     let mut results = Vec::new();
     for vault in &vaults {
@@ -123,11 +111,11 @@ async fn verify_vault(
     args: &VerifyArgs,
     source: &BackupClient,
     destination: &BackupClient,
-    vault: &BackupVault,
+    chosen: &ChosenVault,
     selection: &Selection,
     mut audit: Option<&mut PointAudit>,
 ) -> Result<VaultVerification, AppError> {
-    let dest_name = args.dest.dest_vault.as_ref().unwrap_or(&vault.name);
+    let (vault, dest_name) = (&chosen.source, &chosen.destination);
     let dest_arn = BackupVaultArn::new(destination.region(), destination.account(), dest_name);
     let source_points = source.sorted_recovery_points(&vault.name).await?;
     let dest_points = if destination.describe_backup_vault(dest_name).await?.is_some() {

@@ -13,13 +13,12 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::call::{self, Answer, Call};
 use super::engine::{Effect, Engine, Moment};
-use super::event::{CopyEvent, CopyEventKind, StopReason};
+use super::event::{CopyEvent, CopyEventKind, StopReason, VaultProgress};
 use super::poller::{self, Seen};
 use super::run::{DriverSettings, RunEnd, VaultLedger};
 use super::scheduler::ItemId;
 use super::stop::RuntimeLimit;
 use crate::aws::BackupClient;
-use crate::domain::BackupVaultName;
 use crate::state::{JournalHandle, JournalRecord, StateError};
 
 /// Time that calls under way get to end after a stop.
@@ -44,7 +43,7 @@ pub struct Driver<'a> {
     stopped_at: Option<Duration>,
     began: Instant,
     state_error: Option<StateError>,
-    vault_names: Arc<[BackupVaultName]>,
+    vaults: Arc<[VaultProgress]>,
     sink: EventSink<'a>,
 }
 
@@ -66,9 +65,10 @@ impl<'a> Driver<'a> {
         stop: watch::Receiver<Option<StopReason>>,
         sink: EventSink<'a>,
     ) -> Self {
-        let vault_names = ledgers.iter().map(|v| v.source_vault.clone()).collect();
+        let engine = Engine::new(settings.policy.clone(), ledgers);
         Self {
-            engine: Engine::new(settings.policy.clone(), ledgers),
+            vaults: engine.vaults(),
+            engine,
             journals,
             calls: JoinSet::new(),
             items_of_calls: HashMap::new(),
@@ -79,7 +79,6 @@ impl<'a> Driver<'a> {
             client,
             settings,
             stop,
-            vault_names,
             sink,
         }
     }
@@ -340,13 +339,16 @@ impl<'a> Driver<'a> {
     }
 
     fn emit(&mut self, kind: CopyEventKind) {
+        if [CopyEventKind::Tick, CopyEventKind::RunFinished].contains(&kind) {
+            self.vaults = self.engine.vaults();
+        }
         let now = self.now();
         let event = CopyEvent {
             at: Utc::now(),
             elapsed: now.elapsed,
             time_left: self.settings.runtime_limit.map(|limit| limit.left(now.elapsed)),
             stats: self.engine.stats(),
-            vaults: Arc::clone(&self.vault_names),
+            vaults: Arc::clone(&self.vaults),
             kind,
         };
         (self.sink)(&event);

@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,7 +16,7 @@ use super::breaker::Breaker;
 use super::call::{Call, CallKind};
 use super::doubt::Doubt;
 use super::durations::JobDurations;
-use super::event::{CopyEventKind, ItemFailure, RunStats, StopReason};
+use super::event::{CopyEventKind, ItemFailure, RunStats, StopReason, VaultProgress};
 use super::failure::FailureCause;
 use super::poller::{Poll, Poller};
 use super::run::{RunPolicy, VaultLedger};
@@ -297,6 +298,15 @@ impl<'a> Engine<'a> {
         }
         stats.completed_this_run = stats.completed - self.completed_before.min(stats.completed);
         stats
+    }
+
+    /// How far each vault is.
+    pub(super) fn vaults(&self) -> Arc<[VaultProgress]> {
+        let progress = |ledger: &VaultLedger| VaultProgress {
+            name: ledger.source_vault.clone(),
+            counts: ledger.items.counts(),
+        };
+        self.ledgers.iter().map(progress).collect()
     }
 
     /// Every failed item.

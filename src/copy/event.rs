@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::failure::FailureCause;
 use crate::domain::{BackupVaultName, CopyJobId, RecoveryPointArn};
-use crate::state::{ItemRow, ItemState, Standing};
+use crate::state::{Counts, ItemRow, ItemState, Standing};
 
 /// Counts of a run at one moment. `total` is the sum of the others down to `pending`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -163,6 +163,15 @@ impl ItemFailure {
     }
 }
 
+/// How far one vault of a run is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultProgress {
+    /// The source vault.
+    pub name: BackupVaultName,
+    /// Its points.
+    pub counts: Counts,
+}
+
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyEvent {
@@ -174,8 +183,9 @@ pub struct CopyEvent {
     pub time_left: Option<Duration>,
     /// Counts of this moment.
     pub stats: RunStats,
-    /// The vaults of the run.
-    pub vaults: Arc<[BackupVaultName]>,
+    /// The vaults of the run, as they stood at the latest tick: a thousand events a second need no new look at
+    /// hundreds of vaults.
+    pub vaults: Arc<[VaultProgress]>,
     /// What happened.
     pub kind: CopyEventKind,
 }

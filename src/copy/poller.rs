@@ -64,6 +64,18 @@ pub(super) struct Poll {
     pub(super) awaited: BTreeSet<CopyJobId>,
 }
 
+impl Poll {
+    /// The vault that is copied into, if it is one. Jobs into several are listed together with all others of the
+    /// account: a list for each vault would cost a call for each, whether or not a job has ended.
+    fn only_vault(&self) -> Option<BackupVaultArn> {
+        let first = self.vaults.first()?;
+        self.vaults
+            .iter()
+            .all(|vault| vault == first)
+            .then(|| first.clone())
+    }
+}
+
 /// What one poll saw.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -196,14 +208,10 @@ async fn list(client: &BackupClient, poll: &Poll, seen: &mut Seen) -> Result<(),
     // First those under way: what ends in between is in the list of those that ended.
     if let Some(from) = poll.under_way_from {
         let mut under_way = BTreeSet::new();
-        for (vault, state) in poll
-            .vaults
-            .iter()
-            .flat_map(|vault| [(vault, "CREATED"), (vault, "RUNNING")])
-        {
+        for state in ["CREATED", "RUNNING"] {
             let filter = CopyJobFilter {
                 state: Some(state),
-                destination_vault_arn: Some(vault.clone()),
+                destination_vault_arn: poll.only_vault(),
                 created_after: Some(from),
                 ..CopyJobFilter::default()
             };
@@ -219,21 +227,19 @@ async fn list(client: &BackupClient, poll: &Poll, seen: &mut Seen) -> Result<(),
     let Some(completed_after) = poll.completed_after else {
         return Ok(());
     };
-    for vault in &poll.vaults {
-        // Ended jobs of every state at once: what has not ended has no completion date.
-        let filter = CopyJobFilter {
-            destination_vault_arn: Some(vault.clone()),
-            completed_after: Some(completed_after),
-            ..CopyJobFilter::default()
-        };
-        let take = |job: CopyJob| {
-            seen.ended_until = seen.ended_until.max(job.completion_date);
-            if poll.awaited.contains(&job.copy_job_id) {
-                seen.jobs.push(job);
-            }
-        };
-        client.each_copy_job(&filter, take).await?;
-    }
+    // Ended jobs of every state at once: what has not ended has no completion date.
+    let filter = CopyJobFilter {
+        destination_vault_arn: poll.only_vault(),
+        completed_after: Some(completed_after),
+        ..CopyJobFilter::default()
+    };
+    let take = |job: CopyJob| {
+        seen.ended_until = seen.ended_until.max(job.completion_date);
+        if poll.awaited.contains(&job.copy_job_id) {
+            seen.jobs.push(job);
+        }
+    };
+    client.each_copy_job(&filter, take).await?;
     seen.whole = true;
     Ok(())
 }

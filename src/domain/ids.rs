@@ -152,6 +152,23 @@ impl BackupVaultName {
     pub fn from_aws(text: &str) -> Self {
         Self(text.into())
     }
+
+    /// The name of a vault that is there already: one that anybody may give, or one of AWS Backup's own, such as
+    /// `aws/efs/automatic-backup-vault`.
+    ///
+    /// # Errors
+    /// If no vault can have it.
+    pub fn of_existing(text: &str) -> Result<Self, InvalidId> {
+        let is_part = |part: &str| {
+            let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+            !part.is_empty() && part.bytes().all(is_allowed)
+        };
+        let own = text.strip_prefix("aws/");
+        if text.len() <= 100 && own.is_some_and(|rest| rest.split('/').all(is_part)) {
+            return Ok(Self(text.into()));
+        }
+        text.parse()
+    }
 }
 
 impl CopyJobId {
@@ -229,6 +246,13 @@ mod tests {
         let too_long = "a".repeat(51);
         for bad in ["a", "../x", "a b", too_long.as_str(), "v\u{1b}[31m"] {
             assert!(bad.parse::<BackupVaultName>().is_err(), "{bad}");
+            assert!(BackupVaultName::of_existing(bad).is_err(), "{bad}");
+        }
+        let own = "aws/efs/automatic-backup-vault";
+        assert!(own.parse::<BackupVaultName>().is_err());
+        assert!(BackupVaultName::of_existing(own).is_ok());
+        for bad in ["aws/", "aws//x", "aws/../x", "efs/x", "/aws/efs", "aws/e fs"] {
+            assert!(BackupVaultName::of_existing(bad).is_err(), "{bad}");
         }
     }
 

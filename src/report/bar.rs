@@ -5,6 +5,8 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::screen::{Screen, Stderr};
+use super::vault_lines;
+use crate::copy::event::VaultProgress;
 
 /// What the bar shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +19,14 @@ pub(super) struct BarFigures {
     pub(super) counts: String,
     /// The line of rate and estimate, and what follows it.
     pub(super) pace: String,
+    /// The vaults of the run.
+    pub(super) vaults: Arc<[VaultProgress]>,
 }
+
+/// Lines of the vaults where the terminal has room for more.
+const MOST_VAULTS: usize = 12;
+/// Rows of the terminal that are not for vaults: the bar with its figures, and a few lines above it.
+const OTHER_ROWS: usize = 8;
 
 /// Drawings a second that the library lets through: more than the console asks for, so that the
 /// figures of one line are never left older than those of another.
@@ -57,7 +66,13 @@ impl Display {
             .bar
             .get_or_insert_with(|| styled(&self.stderr, figures.total as u64));
         bar.set_position(figures.position as u64);
-        bar.set_message(format!("{}\n  {}", figures.counts, figures.pace));
+        let room = usize::from(Screen::rows()).saturating_sub(OTHER_ROWS);
+        let mut message = format!("{}\n  {}", figures.counts, figures.pace);
+        for line in vault_lines::lines(&figures.vaults, room.min(MOST_VAULTS)) {
+            message.push_str("\n  ");
+            message.push_str(&line);
+        }
+        bar.set_message(message);
     }
 }
 

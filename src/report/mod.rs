@@ -13,6 +13,7 @@ mod screen;
 mod status;
 mod summary;
 mod text;
+mod vault_lines;
 mod verification;
 mod whole_file;
 

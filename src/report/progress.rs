@@ -1,13 +1,15 @@
 //! Progress of a copy run: a bar on a terminal, plain lines or JSON elsewhere.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::bar::BarFigures;
 use super::console::Console;
-use super::text::{duration, sanitize};
+use super::text::{duration, percent};
+use super::vault_lines::{self, DoneVaults};
 use crate::copy::event::{CopyEvent, CopyEventKind, RunStats, StopReason};
 
 /// The rate is that of this much time past.
@@ -45,6 +47,7 @@ pub struct ProgressReporter {
     latest: Option<CopyEvent>,
     printed: Option<RunStats>,
     stopping: Option<StopReason>,
+    done_vaults: DoneVaults,
 }
 
 impl ProgressReporter {
@@ -61,6 +64,7 @@ impl ProgressReporter {
             latest: None,
             printed: None,
             stopping: None,
+            done_vaults: DoneVaults::default(),
         }
     }
 
@@ -112,6 +116,7 @@ impl ProgressReporter {
             CopyEventKind::Tick => {}
             CopyEventKind::RunFinished => return self.finish(event),
         }
+        self.tell_done_vaults(event);
         self.show(event, done);
         self.latest = Some(event.clone());
     }
@@ -137,6 +142,15 @@ impl ProgressReporter {
     pub fn show_now(&self) {
         if let Some(event) = &self.latest {
             self.console.line(&self.line(event));
+        }
+    }
+
+    fn tell_done_vaults(&mut self, event: &CopyEvent) {
+        let lines = self.done_vaults.new_ones(&event.vaults);
+        if [ProgressMode::Bar, ProgressMode::Plain].contains(&self.mode) {
+            for line in lines {
+                self.console.line(&line);
+            }
         }
     }
 
@@ -200,7 +214,7 @@ impl ProgressReporter {
         let (done, total) = (event.stats.done(), event.stats.total);
         format!(
             "Progress: {}% ({done}/{total}) | {counts} | {pace}",
-            percent(&event.stats)
+            percent(done, total)
         )
     }
 
@@ -211,17 +225,13 @@ impl ProgressReporter {
             self.pace = Some(pace);
             self.shown_at = Some(event.elapsed);
         }
-        let mut pace = self.pace.clone().unwrap_or_default();
-        if event.vaults.len() > 1 {
-            let names: Vec<_> = event.vaults.iter().map(|v| sanitize(v.as_str())).collect();
-            pace.push_str("\n  Vaults: ");
-            pace.push_str(&names.join(", "));
-        }
+        let pace = self.pace.clone().unwrap_or_default();
         self.console.bar(Some(BarFigures {
             position: event.stats.done(),
             total: event.stats.total,
             counts,
             pace,
+            vaults: Arc::clone(&event.vaults),
         }));
     }
 
@@ -252,7 +262,7 @@ impl ProgressReporter {
             return self.line(event);
         }
         let stats = &event.stats;
-        let object = json!({
+        let mut object = json!({
             "event": kind,
             "timestamp": event.at.to_rfc3339(),
             "elapsed_seconds": event.elapsed.as_secs_f64(),
@@ -264,10 +274,15 @@ impl ProgressReporter {
             "pending": stats.pending,
             "rate_per_hour": self.rate(event),
         });
+        if let (true, Some(members)) = (event.vaults.len() > 1, object.as_object_mut()) {
+            let vaults = event.vaults.iter().map(vault_lines::object).collect();
+            members.insert("vaults".to_owned(), vaults);
+        }
         object.to_string()
     }
 
     fn finish(&mut self, event: &CopyEvent) {
+        self.tell_done_vaults(event);
         if self.mode == ProgressMode::Bar {
             self.console.bar(None);
             self.console.line(&self.line(event));
@@ -277,10 +292,6 @@ impl ProgressReporter {
             self.console.line(&self.printed_line(event, "finished"));
         }
     }
-}
-
-fn percent(stats: &RunStats) -> usize {
-    (stats.done() * 100).checked_div(stats.total).unwrap_or(100)
 }
 
 /// What goes on at AWS when the run stops.

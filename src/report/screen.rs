@@ -83,6 +83,11 @@ impl Screen {
         }
     }
 
+    /// Rows of the terminal.
+    pub(super) fn rows() -> u16 {
+        Self::size().0
+    }
+
     fn size() -> (u16, u16) {
         let size = console::Term::stderr().size_checked();
         size.filter(|(rows, columns)| *rows > 0 && *columns > 0)

@@ -1,6 +1,7 @@
 //! The summary of a run, as a JSON file and as closing lines. `docs/output.md` describes the members.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -118,6 +119,24 @@ impl Summary {
         file.finish()
     }
 
+    /// Each vault's part, where there are several.
+    fn show_vaults(&self, console: &Console) {
+        if self.vaults.len() < 2 {
+            return;
+        }
+        for vault in &self.vaults {
+            let mut line = format!(
+                "  Vault {}: {} completed, {} failed, {} skipped",
+                vault.backup_vault_name, vault.completed, vault.failed, vault.skipped
+            );
+            let left = vault.pending + vault.in_progress;
+            if left > 0 {
+                let _ = write!(line, ", {left} left");
+            }
+            console.line(&line);
+        }
+    }
+
     /// The closing lines.
     pub fn show(&self, console: &Console, quiet: bool) {
         if !quiet {
@@ -147,6 +166,7 @@ impl Summary {
                     self.pending
                 ));
             }
+            self.show_vaults(console);
             console.line(&format!("  Success Rate: {}%", self.success_rate));
             console.line(&format!("  Duration: {}", self.duration_formatted));
         }

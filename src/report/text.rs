@@ -67,6 +67,11 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// How much of it is done, in whole percent; of nothing, all.
+pub(super) fn percent(done: usize, total: usize) -> usize {
+    (done * 100).checked_div(total).unwrap_or(100)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

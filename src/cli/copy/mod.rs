@@ -71,21 +71,13 @@ pub(super) fn check(args: &CopyArgs) -> Result<(), AppError> {
             "choose --resume to go on, or --reset to begin anew",
         ));
     }
-    if args.vault.len() > 1 && (args.state_file.is_some() || args.dest.dest_vault.is_some()) {
+    if args.vaults.is_empty() {
         return Err(AppError::usage(
-            "--state-file and --dest-vault belong to one vault, and --vault names several",
-            "leave them out, or copy the vaults one by one",
+            "it is not said which backup vault is to be copied",
+            "name it with --vault, several with --vault repeated or a --vault-map, or take --all-vaults",
         ));
     }
-    let mut names = args.vault.clone();
-    names.sort();
-    names.dedup();
-    if names.len() < args.vault.len() {
-        return Err(AppError::usage(
-            "--vault names a vault twice",
-            "name each vault once",
-        ));
-    }
+    args.vaults.check(&args.dest, args.state_file.is_some())?;
     if args.output == Some(OutputFormat::Csv) && !args.dry_run {
         return Err(AppError::usage(
             "--output csv is for --dry-run",
@@ -137,10 +129,7 @@ impl CopyCommand {
         };
         let prepare = async {
             let clients = preparation.connect().await?;
-            let mut vaults = Vec::new();
-            for name in &args.vault {
-                vaults.push(Box::pin(preparation.vault(&clients, name)).await?);
-            }
+            let vaults = preparation.vaults(&clients).await?;
             Ok::<_, AppError>((clients, vaults))
         };
         let (clients, vaults) = Box::pin(unless_stopped(stop, Box::pin(prepare))).await??;
@@ -233,9 +222,9 @@ impl CopyCommand {
         vaults: Vec<PreparedVault>,
     ) -> Result<Outcome, AppError> {
         let resumed_id = vaults
-            .first()
-            .and_then(|v| v.opened.loaded.as_ref())
-            .map(|l| l.header.run_id.clone());
+            .iter()
+            .find_map(|vault| vault.opened.loaded.as_ref())
+            .map(|loaded| loaded.header.run_id.clone());
         let ended = Box::pin(run_vaults::run(self, clients, vaults)).await?;
         let outcome = closing::outcome(&ended.end);
         if let Some(error) = &ended.end.state_error

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::state_file::{self, Opened};
 use crate::aws::vault_access::{self, VaultSetup};
@@ -15,7 +16,7 @@ use crate::cli::connection::Connections;
 use crate::cli::copy_args::RetryFailed;
 use crate::cli::resume_command;
 use crate::cli::selection::Selection;
-use crate::cli::source_vault;
+use crate::cli::vault_choice::{self, ChosenVault, VAULTS_AT_ONCE};
 use crate::copy::eligibility::{EligibilityRules, is_fully_managed_type};
 use crate::copy::evidence::Evidence;
 use crate::copy::forecast::{Bounds, Forecast, Mix};
@@ -25,7 +26,7 @@ use crate::copy::{reconcile, settle};
 use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint};
 use crate::error::AppError;
 use crate::report::PlannedVault;
-use crate::state::{Endpoint, ItemRow, Items, RunHeader, Standing, StateError};
+use crate::state::{Endpoint, ItemRow, Items, RunHeader, Standing, StateError, directory, location};
 use crate::vault_policy::{self, Copier};
 
 /// The two accounts. The destination's may be missing if its vault is said to be ready.
@@ -151,14 +152,47 @@ impl Preparation<'_> {
         Ok(Clients { source, destination })
     }
 
+    /// All vaults of the run, several at a time.
+    pub(super) async fn vaults(&self, clients: &Clients) -> Result<Vec<PreparedVault>, AppError> {
+        let chosen = vault_choice::choose(&self.args.vaults, &self.args.dest, &clients.source).await?;
+        if chosen.is_empty() {
+            tracing::warn!("no backup vault holds a recovery point: there is nothing to copy");
+        }
+        self.require_a_state(&chosen)?;
+        let prepare = |chosen| Box::pin(self.vault(clients, chosen));
+        let vaults = stream::iter(chosen).map(prepare).buffered(VAULTS_AT_ONCE);
+        vaults.try_collect().await
+    }
+
+    /// A run of several vaults goes on if one of them has begun: the others were not reached, or are new.
+    fn require_a_state(&self, chosen: &[ChosenVault]) -> Result<(), AppError> {
+        if !self.args.resume || !self.args.vaults.may_be_several() {
+            return Ok(());
+        }
+        let directory = directory::default_directory()?;
+        for vault in chosen {
+            let header = self.header(&vault.source.name, &vault.destination);
+            let (account, destination) = (&header.source_account, &header.destination_vault_arn);
+            if location::newest(&directory, account, &vault.source.name, destination)?.is_some() {
+                return Ok(());
+            }
+        }
+        let names: Vec<_> = chosen.iter().map(|vault| vault.source.name.as_str()).collect();
+        let looked_for = format!(
+            "no state of any of the vaults {} is in {}",
+            names.join(", "),
+            directory.display()
+        );
+        Err(StateError::NothingToResume { looked_for }.into())
+    }
+
     /// One vault.
-    pub(super) async fn vault(
-        &self,
-        clients: &Clients,
-        name: &BackupVaultName,
-    ) -> Result<PreparedVault, AppError> {
-        let vault = source_vault::require(&clients.source, name).await?;
-        let dest_vault = self.args.dest.dest_vault.clone().unwrap_or_else(|| name.clone());
+    async fn vault(&self, clients: &Clients, chosen: ChosenVault) -> Result<PreparedVault, AppError> {
+        let ChosenVault {
+            source: vault,
+            destination: dest_vault,
+        } = chosen;
+        let name = &vault.name;
         let header = self.header(name, &dest_vault);
         let mut lock_of = None;
         let setup = match &clients.destination {
@@ -179,10 +213,10 @@ impl Preparation<'_> {
             items = self.list(&clients.source, name).await?;
         }
         if !self.args.no_reconcile {
-            let ledger = opened
-                .loaded
-                .as_mut()
-                .map_or(&mut items, |loaded| &mut loaded.items);
+            let ledger = match &mut opened.loaded {
+                Some(loaded) => (&mut loaded.items, true),
+                None => (&mut items, false),
+            };
             job_times = self
                 .reconcile(clients, &header, &dest_vault, &vault.arn, ledger)
                 .await?;
@@ -252,7 +286,7 @@ impl Preparation<'_> {
         header: &RunHeader,
         dest_vault: &BackupVaultName,
         source_vault_arn: &BackupVaultArn,
-        items: &mut Items,
+        (items, resumed): (&mut Items, bool),
     ) -> Result<JobTimes, AppError> {
         let evidence = Evidence::of(items, source_vault_arn.as_str(), Utc::now());
         let dest = clients.destination.as_ref();
@@ -267,7 +301,7 @@ impl Preparation<'_> {
             &mut job_times,
         )
         .await?;
-        if self.args.resume {
+        if resumed {
             if !self.args.force_recopy {
                 let records = settle::settle_loaded(items, &findings);
                 items.apply_all(&records).map_err(StateError::from)?;

@@ -1,6 +1,6 @@
 //! Which state file a run begins, goes on with, or puts aside: `--state-file`, `--resume`, `--reset`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 
@@ -67,7 +67,22 @@ pub(super) fn choose(args: &CopyArgs, header: &RunHeader) -> Result<Opened, Stat
         Some(newest) => before_new_run(args, newest)?,
         None => None,
     };
-    let path = location::new_path(&directory, account, vault, Utc::now());
+    begin(args, header, &directory, set_aside)
+}
+
+/// A new file in the default place.
+fn begin(
+    args: &CopyArgs,
+    header: &RunHeader,
+    directory: &Path,
+    set_aside: Option<(PathBuf, Option<StateLock>)>,
+) -> Result<Opened, StateError> {
+    let path = location::new_path(
+        directory,
+        &header.source_account,
+        &header.source_vault,
+        Utc::now(),
+    );
     let lock = lock(args, &path)?;
     Ok(Opened {
         path,
@@ -127,6 +142,10 @@ fn resume(args: &CopyArgs, header: &RunHeader) -> Result<Opened, StateError> {
             Some(Newest { path, heading }) => {
                 heading?;
                 path
+            }
+            None if args.vaults.may_be_several() && !args.no_reconcile => {
+                tracing::info!("vault {vault} has no state yet and is begun anew");
+                return begin(args, header, &directory, None);
             }
             None => {
                 return Err(StateError::NothingToResume {

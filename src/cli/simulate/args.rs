@@ -221,8 +221,7 @@ impl SimulateArgs {
 fn parse_vault(text: &str) -> Result<SeedVault, String> {
     let wanted = "it must be NAME=COUNT, such as my-backup-vault=500";
     let (name, points) = text.split_once('=').ok_or(wanted)?;
-    name.parse::<BackupVaultName>()
-        .map_err(|error| error.to_string())?;
+    BackupVaultName::of_existing(name).map_err(|error| error.to_string())?;
     let points = points.parse().map_err(|_| wanted)?;
     Ok(SeedVault {
         name: name.to_owned(),

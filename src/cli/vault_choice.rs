@@ -1,0 +1,122 @@
+//! From options to vaults: those that are there, and where each goes.
+
+use std::ops::ControlFlow;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::args::DestArgs;
+use super::source_vault;
+use super::vault_map::VaultMap;
+use super::vault_options::VaultOptions;
+use crate::aws::{ApiError, BackupClient, BackupVault};
+use crate::domain::BackupVaultName;
+use crate::error::AppError;
+
+/// Vaults that are looked at, or read, at the same time. Reading one long list makes many calls at once by
+/// itself; with many short ones the waiting for each answer is what takes time.
+pub(super) const VAULTS_AT_ONCE: usize = 4;
+
+/// A source vault, and the vault that it is copied to.
+#[derive(Debug, Clone)]
+pub(super) struct ChosenVault {
+    pub(super) source: BackupVault,
+    pub(super) destination: BackupVaultName,
+}
+
+/// The vaults that the options name, in their order; all vaults by name.
+///
+/// # Errors
+/// If one is not there or has no name that a destination vault may have; as the calls.
+pub(super) async fn choose(
+    options: &VaultOptions,
+    dest: &DestArgs,
+    client: &BackupClient,
+) -> Result<Vec<ChosenVault>, AppError> {
+    let map = match &options.vault_map {
+        Some(file) => VaultMap::read(file)?,
+        None => VaultMap::default(),
+    };
+    let sources = if options.all_vaults || options.is_empty() {
+        let found = all(client, &options.exclude_vault).await?;
+        let names: Vec<BackupVaultName> = found.iter().map(|vault| vault.name.clone()).collect();
+        warn_of_unused(&map, &names);
+        found
+    } else {
+        let names = if options.vault.is_empty() {
+            map.sources().cloned().collect()
+        } else {
+            options.vault.clone()
+        };
+        warn_of_unused(&map, &names);
+        let sources = stream::iter(&names).map(|name| source_vault::require(client, name));
+        sources.buffered(VAULTS_AT_ONCE).try_collect().await?
+    };
+    let named = |source: &BackupVault| {
+        let given = dest.dest_vault.as_ref().or_else(|| map.destination(&source.name));
+        given.unwrap_or(&source.name).clone()
+    };
+    let mut chosen = Vec::new();
+    let mut impossible = Vec::new();
+    for source in sources {
+        let destination = named(&source);
+        if destination.as_str().parse::<BackupVaultName>().is_err() {
+            impossible.push(source.name.to_string());
+        }
+        chosen.push(ChosenVault { source, destination });
+    }
+    if impossible.is_empty() {
+        return Ok(chosen);
+    }
+    Err(AppError::usage(
+        format!(
+            "no vault can be created under the name of {}, which is one of AWS Backup's own",
+            impossible.join(", ")
+        ),
+        if options.vault.len() == 1 {
+            "name its destination with --dest-vault"
+        } else {
+            "name its destination in a --vault-map, or leave it out with --exclude-vault"
+        },
+    ))
+}
+
+/// Every vault that holds points. AWS calls the number of points that it lists approximate, so that one that
+/// is said to be empty is looked into.
+async fn all(client: &BackupClient, excluded: &[BackupVaultName]) -> Result<Vec<BackupVault>, AppError> {
+    let vaults = client.list_backup_vaults().await?;
+    for name in excluded {
+        if !vaults.iter().any(|vault| vault.name == *name) {
+            tracing::warn!("--exclude-vault {name}: there is no such vault");
+        }
+    }
+    let wanted = vaults.into_iter().filter(|vault| !excluded.contains(&vault.name));
+    let looked_into = stream::iter(wanted).map(|vault| async move {
+        let holds = vault.recovery_points > 0 || !is_empty(client, &vault.name).await?;
+        Ok::<_, ApiError>(holds.then_some(vault))
+    });
+    let found: Vec<Option<BackupVault>> = looked_into.buffered(VAULTS_AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn is_empty(client: &BackupClient, vault: &BackupVaultName) -> Result<bool, ApiError> {
+    let mut empty = true;
+    let look = |page: Vec<_>| {
+        empty &= page.is_empty();
+        if empty {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    };
+    client.all_recovery_points(vault, look).await?;
+    Ok(empty)
+}
+
+fn warn_of_unused(map: &VaultMap, used: &[BackupVaultName]) {
+    for source in map.sources().filter(|source| !used.contains(source)) {
+        tracing::warn!(
+            "--vault-map {}: {source} is not among the vaults that are wanted, or holds no recovery point",
+            map.file().display()
+        );
+    }
+}
