@@ -86,7 +86,8 @@ fn what_is_assumed_is_said_to_be() {
         "    Bounded by --max-in-flight: 40 points, 10 at a time\n",
         "    A copy job takes: EBS 10m 0s (assumed); EFS 5m 0s (assumed)\n",
         "    Assumed: AWS runs 100 of fully managed types, 20 of EBS and EC2 at a time (--limit",
-        "All 2 vaults\n  Expected: ",
+        "All 2 vaults\n  To copy: 50 recovery points, 6.9 TiB\n    EBS: ",
+        "  Expected: 19m 0s at best, likely 44m 22s; about 138 calls\n",
     ] {
         assert!(done.stdout.contains(line), "{line}{}", done.stdout);
     }

@@ -291,6 +291,7 @@ pub struct VerifyArgs {
 
 pub use super::copy_args::CopyArgs;
 pub use super::filter_options::FilterOptions;
+pub use super::plan_options::PlanOptions;
 pub use super::state_args::{FailuresArgs, StatusArgs};
 pub use super::vault_options::VaultOptions;
 

@@ -7,11 +7,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::args::{
-    ConnectionArgs, DestArgs, FilterOptions, SourceArgs, VaultOptions, parse_minutes, parse_not_negative,
-    parse_positive,
+    ConnectionArgs, DestArgs, FilterOptions, PlanOptions, SourceArgs, VaultOptions, parse_minutes,
+    parse_not_negative, parse_positive,
 };
 use crate::copy::failure::FailureCause;
-use crate::copy::retention::{MOST_DAYS, Retention};
+use crate::copy::retention::Retention;
 use crate::copy::scheduler::Limits;
 use crate::copy::window::MAX_IN_FLIGHT;
 use crate::domain::{IamRoleArn, Region};
@@ -154,7 +154,13 @@ pub struct CopyArgs {
     )]
     pub iam_role_arn: Option<IamRoleArn>,
     /// Retention of copies: source, days=N, never (36,500 days), omit. Days count from the source's creation
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_RETENTION", value_name = "RULE", default_value = "source", value_parser = parse_retention, help_heading = "Copies")]
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_RETENTION",
+        value_name = "RULE",
+        default_value = "source",
+        help_heading = "Copies"
+    )]
     pub retention: Retention,
     /// Skip points that expire within this many days
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_MIN_REMAINING_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Copies")]
@@ -178,8 +184,11 @@ pub struct CopyArgs {
     pub dest_kms_key_arn: Option<String>,
 
     /// Show the plan; only reads are made
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, help_heading = "Plan")]
     pub dry_run: bool,
+    /// What is made of the plan.
+    #[command(flatten)]
+    pub planning: PlanOptions,
     /// Do not ask before copying
     #[arg(long, help_heading = "Output")]
     pub yes: bool,
@@ -292,18 +301,4 @@ fn parse_limit(text: &str) -> Result<(String, usize), String> {
         .and_then(|(name, n)| Some((name.trim().to_owned(), n.trim().parse::<usize>().ok()?)))
         .filter(|(name, n)| !name.is_empty() && (1..=MAX_IN_FLIGHT).contains(n))
         .ok_or_else(|| format!("it must be TYPE=NUM with NUM from 1 to {MAX_IN_FLIGHT}, such as EBS=20"))
-}
-
-fn parse_retention(text: &str) -> Result<Retention, String> {
-    match text {
-        "source" => Ok(Retention::Source),
-        "never" => Ok(Retention::Never),
-        "omit" => Ok(Retention::Omit),
-        _ => text
-            .strip_prefix("days=")
-            .and_then(|days| days.parse().ok())
-            .filter(|days| (1..=MOST_DAYS).contains(days))
-            .map(Retention::Days)
-            .ok_or_else(|| "it must be source, never, omit, or days=N with N from 1 to 36500".to_owned()),
-    }
 }

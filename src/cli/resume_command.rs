@@ -1,6 +1,7 @@
 //! The command that goes on with a run, as it is shown and as a state file keeps it.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 /// An external id is left to its environment variable: the command ends up in logs and files.
 const SECRET: &str = "--external-id";
@@ -27,6 +28,22 @@ fn words(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
     }
     words.push("--resume".to_owned());
     words
+}
+
+/// The command that carries out the plan in `path`, which `arguments` have written.
+pub(super) fn carry_out(arguments: impl Iterator<Item = OsString>, path: &Path) -> String {
+    const OUT: &str = "--plan-out";
+    let mut planned = Vec::new();
+    let mut is_value = false;
+    for word in words(arguments) {
+        let is_ours = is_value || word == OUT || word.starts_with("--plan-out=");
+        is_value = word == OUT && !is_value;
+        if !is_ours && !["--dry-run", "--resume"].contains(&word.as_str()) {
+            planned.push(word);
+        }
+    }
+    planned.extend(["--plan".to_owned(), path.to_string_lossy().into_owned()]);
+    text(planned, false)
 }
 
 /// The words as a shell takes them; `failed_too` tries failed points again.
@@ -91,6 +108,15 @@ mod tests {
         );
         let typed = ["copy", "--retry-failed", "--resume", "--retry-failed=role,gone"];
         assert_eq!(command(&typed, true), "copy --resume --retry-failed");
+    }
+
+    #[test]
+    fn a_plan_is_carried_out_by_the_command_that_wrote_it() {
+        let typed = "sav copy --vault a --dry-run --plan-out p.ndjson -v";
+        for typed in [typed.to_owned(), typed.replace("--plan-out ", "--plan-out=")] {
+            let command = carry_out(typed.split(' ').map(OsString::from), Path::new("p.ndjson"));
+            assert_eq!(command, "sav copy --vault a -v --plan p.ndjson");
+        }
     }
 
     #[test]

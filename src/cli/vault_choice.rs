@@ -32,6 +32,15 @@ pub(super) async fn choose(
     dest: &DestArgs,
     client: &BackupClient,
 ) -> Result<Vec<ChosenVault>, AppError> {
+    if !options.pairs.is_empty() {
+        let pairs = stream::iter(&options.pairs).map(|(source, destination)| async move {
+            Ok::<_, AppError>(ChosenVault {
+                source: source_vault::require(client, source).await?,
+                destination: destination.clone(),
+            })
+        });
+        return pairs.buffered(VAULTS_AT_ONCE).try_collect().await;
+    }
     let map = match &options.vault_map {
         Some(file) => VaultMap::read(file)?,
         None => VaultMap::default(),

@@ -24,17 +24,20 @@ pub struct VaultOptions {
     /// File of destination vaults, `SOURCE_VAULT,DESTINATION_VAULT` a line; alone, it names the source vaults too
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_VAULT_MAP", value_name = "FILE")]
     pub vault_map: Option<PathBuf>,
+    /// Source and destination vaults, of a plan that is carried out.
+    #[arg(skip)]
+    pub(super) pairs: Vec<(BackupVaultName, BackupVaultName)>,
 }
 
 impl VaultOptions {
     /// Whether nothing says which vaults are wanted.
     pub(super) fn is_empty(&self) -> bool {
-        self.vault.is_empty() && !self.all_vaults && self.vault_map.is_none()
+        self.vault.is_empty() && !self.all_vaults && self.vault_map.is_none() && self.pairs.is_empty()
     }
 
     /// Whether the options may name more than one vault.
     pub(super) fn may_be_several(&self) -> bool {
-        self.vault.len() != 1
+        self.vault.len() != 1 && self.pairs.len() != 1
     }
 
     /// Options that do not go together.

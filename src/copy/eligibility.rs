@@ -30,6 +30,8 @@ pub enum SkipReason {
     NoMetadata,
     /// In the destination already.
     AlreadyCopied,
+    /// Not among those of the plan that is carried out.
+    NotInPlan,
 }
 
 impl SkipReason {
@@ -46,6 +48,7 @@ impl SkipReason {
             Self::Filtered => "filtered",
             Self::NoMetadata => "no_metadata",
             Self::AlreadyCopied => "already_copied",
+            Self::NotInPlan => "not_in_plan",
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod assumptions;
 mod breaker;
 mod call;
+pub mod cost;
 mod doubt;
 pub mod driver;
 mod durations;

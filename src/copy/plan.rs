@@ -19,13 +19,18 @@ pub struct Tally {
     pub points: usize,
     /// Their sizes, where AWS gives one.
     pub bytes: u64,
+    /// Those of which AWS gives none.
+    pub without_size: usize,
 }
 
 impl Tally {
     /// One point more.
     pub fn add(&mut self, bytes: Option<i64>) {
         self.points += 1;
-        self.bytes += bytes.and_then(|b| u64::try_from(b).ok()).unwrap_or(0);
+        match bytes.and_then(|b| u64::try_from(b).ok()) {
+            Some(size) => self.bytes += size,
+            None => self.without_size += 1,
+        }
     }
 }
 
@@ -72,6 +77,7 @@ impl PlanTally {
         let add = |into: &mut Tally, from: &Tally| {
             into.points += from.points;
             into.bytes += from.bytes;
+            into.without_size += from.without_size;
         };
         for (kind, tally) in &other.to_copy {
             add(self.to_copy.entry(kind.clone()).or_default(), tally);
@@ -89,6 +95,7 @@ impl PlanTally {
         self.to_copy.values().fold(Tally::default(), |sum, t| Tally {
             points: sum.points + t.points,
             bytes: sum.bytes + t.bytes,
+            without_size: sum.without_size + t.without_size,
         })
     }
 

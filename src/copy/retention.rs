@@ -1,15 +1,19 @@
 //! The retention that a copy is given.
 
+use std::fmt;
+use std::str::FromStr;
+
 use crate::domain::Lifecycle;
 
 /// Longest retention that AWS Backup takes, in days: a hundred years.
 pub const MOST_DAYS: i64 = 36_500;
 
 /// `--retention`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Retention {
     /// The source point's own lifecycle, sent explicitly, because AWS's texts disagree on what an
     /// omitted one means.
+    #[default]
     Source,
     /// Deleted this many days after the source's creation.
     Days(i64),
@@ -17,6 +21,35 @@ pub enum Retention {
     Never,
     /// No lifecycle is sent.
     Omit,
+}
+
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source => f.write_str("source"),
+            Self::Days(days) => write!(f, "days={days}"),
+            Self::Never => f.write_str("never"),
+            Self::Omit => f.write_str("omit"),
+        }
+    }
+}
+
+impl FromStr for Retention {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "source" => Ok(Self::Source),
+            "never" => Ok(Self::Never),
+            "omit" => Ok(Self::Omit),
+            _ => text
+                .strip_prefix("days=")
+                .and_then(|days| days.parse().ok())
+                .filter(|days| (1..=MOST_DAYS).contains(days))
+                .map(Self::Days)
+                .ok_or_else(|| "it must be source, never, omit, or days=N with N from 1 to 36500".to_owned()),
+        }
+    }
 }
 
 impl Retention {
@@ -39,6 +72,16 @@ impl Retention {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_are_written_as_they_are_read() {
+        for text in ["source", "never", "omit", "days=1", "days=36500"] {
+            assert_eq!(text.parse::<Retention>().unwrap().to_string(), text);
+        }
+        for bad in ["", "days=0", "days=36501", "35", "days=", "Never"] {
+            assert!(bad.parse::<Retention>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn the_source_lifecycle_is_sent_explicitly() {

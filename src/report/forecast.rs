@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::text::{duration, sanitize};
 use crate::copy::forecast::{Bound, BoundKind, Forecast, TypeForecast};
 
-/// Starts and looks of a run of so many vaults.
-pub(super) fn calls(forecast: &Forecast, vaults: usize) -> u64 {
+/// Starts and looks of a run.
+pub(super) fn calls(forecast: &Forecast) -> u64 {
     let points: usize = forecast.types.iter().map(|t| t.points).sum();
-    let wide = |count| u64::try_from(count).unwrap_or(u64::MAX);
-    wide(points).saturating_add(forecast.polls.saturating_mul(wide(vaults)))
+    u64::try_from(points)
+        .unwrap_or(u64::MAX)
+        .saturating_add(forecast.polls)
 }
 
 /// The time of a copy job, on average over what is to be copied.
@@ -67,12 +68,12 @@ fn bounded_by(bound: &Bound) -> Value {
 }
 
 /// The lines of a forecast; none if there is nothing to copy.
-pub(super) fn text(forecast: &Forecast, vaults: usize, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn text(forecast: &Forecast, out: &mut dyn Write) -> io::Result<()> {
     let Some(bound) = &forecast.bound else {
         return Ok(());
     };
     let (best, likely) = (duration(forecast.best), duration(forecast.likely));
-    let calls = calls(forecast, vaults);
+    let calls = calls(forecast);
     writeln!(
         out,
         "  Expected: {best} at best, likely {likely}; about {calls} calls"

@@ -3,6 +3,7 @@
 mod audit;
 mod bar;
 mod console;
+mod cost;
 mod failures;
 mod forecast;
 mod listing;

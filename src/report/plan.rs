@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::text::{bytes, csv_error, sanitize};
-use super::{OutputFormat, forecast};
+use super::{OutputFormat, cost, forecast};
+use crate::copy::cost::Cost;
 use crate::copy::forecast::Forecast;
 use crate::copy::plan::{PlanTally, Tally};
 
@@ -35,6 +36,19 @@ pub struct Plan {
     pub forecast: Forecast,
     /// The filters in words.
     pub selection: String,
+    /// What it costs at most, if prices were given.
+    pub cost: Option<Cost>,
+}
+
+impl Plan {
+    /// All vaults together.
+    pub fn total(&self) -> PlanTally {
+        let mut total = PlanTally::default();
+        for vault in &self.vaults {
+            total.merge(&vault.tally);
+        }
+        total
+    }
 }
 
 /// Writes a plan.
@@ -48,11 +62,12 @@ pub fn plan(plan: &Plan, format: OutputFormat, out: &mut dyn Write) -> io::Resul
             for vault in vaults {
                 text(vault, &plan.selection, vaults.len() == 1, out)?;
             }
-            if vaults.len() > 1 && plan.forecast.bound.is_some() {
+            if vaults.len() > 1 {
                 writeln!(out, "All {} vaults", vaults.len())?;
-                forecast::text(&plan.forecast, vaults.len(), out)?;
+                numbers(&plan.total(), out)?;
+                forecast::text(&plan.forecast, out)?;
             }
-            Ok(())
+            plan.cost.iter().try_for_each(|cost| cost::text(cost, out))
         }
         OutputFormat::Json => {
             let all: Vec<Value> = vaults.iter().map(object).collect();
@@ -61,6 +76,9 @@ pub fn plan(plan: &Plan, format: OutputFormat, out: &mut dyn Write) -> io::Resul
                 "selection": plan.selection,
                 "vaults": all,
                 "forecast": forecast::object(&plan.forecast),
+                "total": totals(&plan.total()),
+                "expected_calls": forecast::calls(&plan.forecast),
+                "cost": plan.cost.as_ref().map(cost::object),
             });
             serde_json::to_writer_pretty(&mut *out, &document)?;
             writeln!(out)
@@ -101,24 +119,32 @@ fn tally(name: &str, key: &str, tally: Tally) -> Value {
 }
 
 fn object(vault: &PlannedVault) -> Value {
-    let total = vault.tally.to_copy_total();
-    json!({
+    let mut object = json!({
         "backup_vault_name": vault.source,
         "destination_backup_vault_arn": vault.destination_arn,
         "setup": vault.setup,
         "policy_difference": vault.policy_difference,
-        "to_copy": total.points,
-        "bytes_to_copy": total.bytes,
-        "by_resource_type":
-            vault.tally.to_copy.iter().map(|(k, t)| tally(k, "resource_type", *t)).collect::<Vec<_>>(),
-        "skipped": vault.tally.skipped.iter().map(|(k, t)| tally(k, "reason", *t)).collect::<Vec<_>>(),
-        "expected_calls": forecast::calls(&vault.forecast, 1),
+        "expected_calls": forecast::calls(&vault.forecast),
         "expected_seconds": vault.forecast.likely.as_secs(),
         "assumed_job_seconds": forecast::mean_job(&vault.forecast).as_secs(),
         "forecast": forecast::object(&vault.forecast),
-        "under_way": vault.tally.under_way.points,
-        "completed": vault.tally.completed.points,
-        "failed": vault.tally.failed.points,
+    });
+    if let (Some(members), Value::Object(numbers)) = (object.as_object_mut(), totals(&vault.tally)) {
+        members.extend(numbers);
+    }
+    object
+}
+
+fn totals(tallied: &PlanTally) -> Value {
+    let total = tallied.to_copy_total();
+    json!({
+        "to_copy": total.points,
+        "bytes_to_copy": total.bytes,
+        "by_resource_type": tallied.to_copy.iter().map(|(k, t)| tally(k, "resource_type", *t)).collect::<Vec<_>>(),
+        "skipped": tallied.skipped.iter().map(|(k, t)| tally(k, "reason", *t)).collect::<Vec<_>>(),
+        "under_way": tallied.under_way.points,
+        "completed": tallied.completed.points,
+        "failed": tallied.failed.points,
     })
 }
 
@@ -139,14 +165,23 @@ fn text(vault: &PlannedVault, selection: &str, alone: bool, out: &mut dyn Write)
     for line in vault.policy_difference.iter().flat_map(|text| text.lines()) {
         writeln!(out, "    {}", sanitize(line))?;
     }
-    let total = vault.tally.to_copy_total();
+    numbers(&vault.tally, out)?;
+    if alone {
+        forecast::text(&vault.forecast, out)?;
+    }
+    Ok(())
+}
+
+/// What is to be copied and what is not.
+fn numbers(tally: &PlanTally, out: &mut dyn Write) -> io::Result<()> {
+    let total = tally.to_copy_total();
     writeln!(
         out,
         "  To copy: {} recovery points, {}",
         total.points,
         bytes(total.bytes)
     )?;
-    for (kind, tally) in &vault.tally.to_copy {
+    for (kind, tally) in &tally.to_copy {
         writeln!(
             out,
             "    {}: {}, {}",
@@ -155,21 +190,18 @@ fn text(vault: &PlannedVault, selection: &str, alone: bool, out: &mut dyn Write)
             bytes(tally.bytes)
         )?;
     }
-    if alone {
-        forecast::text(&vault.forecast, 1, out)?;
-    }
     for (name, tally) in [
-        ("Under way in AWS", vault.tally.under_way),
-        ("Copied by this run before", vault.tally.completed),
-        ("Failed before", vault.tally.failed),
+        ("Under way in AWS", tally.under_way),
+        ("Copied by this run before", tally.completed),
+        ("Failed before", tally.failed),
     ] {
         if tally.points > 0 {
             writeln!(out, "  {name}: {}", tally.points)?;
         }
     }
-    if vault.tally.skipped_total() > 0 {
-        writeln!(out, "  Skipped: {}", vault.tally.skipped_total())?;
-        for (reason, tally) in &vault.tally.skipped {
+    if tally.skipped_total() > 0 {
+        writeln!(out, "  Skipped: {}", tally.skipped_total())?;
+        for (reason, tally) in &tally.skipped {
             writeln!(out, "    {reason}: {}", tally.points)?;
         }
     }

@@ -2,6 +2,8 @@
 
 mod closing;
 mod last_resort;
+mod plan_file;
+mod planned;
 mod prepare;
 mod run_vaults;
 mod state_file;
@@ -13,6 +15,7 @@ use chrono::{DateTime, Utc};
 use rand::{Rng as _, TryRngCore as _};
 
 use closing::Closing;
+use plan_file::PlanFile;
 use prepare::{Clients, Preparation, PreparedVault};
 
 use super::Session;
@@ -20,18 +23,24 @@ use super::args::CopyArgs;
 use super::connection::Connections;
 use super::output::{tell_repeats, to_stdout};
 use super::selection::Selection;
+use super::{prices, resume_command};
+use crate::copy::cost::{Cost, Prices};
 use crate::copy::event::{RunStats, StopReason};
 use crate::copy::forecast::Bounds;
 use crate::copy::plan::PlanTally;
 use crate::copy::run::RunEnd;
 use crate::copy::stop::StopSource;
 use crate::error::{AppError, Outcome, code};
-use crate::report::{self, OutputFormat, Plan, PlannedVault, Summary, bytes};
+use crate::report::{self, OutputFormat, Plan, PlannedVault, Summary, WholeFile, bytes};
 
 /// One `copy`, from its options to its end.
 #[derive(Debug)]
 struct CopyCommand {
     args: CopyArgs,
+    /// `--plan`.
+    plan: Option<PlanFile>,
+    /// `--prices`.
+    prices: Option<Prices>,
     session: Session,
     run_id: String,
     began: DateTime<Utc>,
@@ -45,14 +54,19 @@ pub(super) async fn run(args: CopyArgs, session: Session) -> Result<Outcome, App
         began.format("%Y%m%dT%H%M%SZ"),
         rand::rngs::OsRng.unwrap_err().random::<u32>()
     );
-    let command = CopyCommand {
+    let mut command = CopyCommand {
         args,
+        plan: None,
+        prices: None,
         session,
         run_id,
         began,
         clock: Instant::now(),
     };
-    let result = Box::pin(command.run()).await;
+    let result = match command.read_files().await {
+        Ok(()) => Box::pin(command.run()).await,
+        Err(error) => Err(error),
+    };
     if let (Err(error), Some(path)) = (&result, &command.args.summary_output) {
         let summary = command.summary_of_nothing(error, code(&result));
         // The error itself is what has to be seen.
@@ -71,13 +85,16 @@ pub(super) fn check(args: &CopyArgs) -> Result<(), AppError> {
             "choose --resume to go on, or --reset to begin anew",
         ));
     }
-    if args.vaults.is_empty() {
+    if args.vaults.is_empty() && args.planning.plan.is_none() {
         return Err(AppError::usage(
             "it is not said which backup vault is to be copied",
             "name it with --vault, several with --vault repeated or a --vault-map, or take --all-vaults",
         ));
     }
-    args.vaults.check(&args.dest, args.state_file.is_some())?;
+    // What a plan is about is known once it has been read.
+    if args.planning.plan.is_none() {
+        args.vaults.check(&args.dest, args.state_file.is_some())?;
+    }
     if args.output == Some(OutputFormat::Csv) && !args.dry_run {
         return Err(AppError::usage(
             "--output csv is for --dry-run",
@@ -114,6 +131,24 @@ async fn unless_stopped<T>(stop: &StopSource, work: impl Future<Output = T>) -> 
 }
 
 impl CopyCommand {
+    /// `--prices` and `--plan`, whose options become those of the run. Beside the caller's thread: a plan may be long,
+    /// and a pipe may have nothing to say.
+    async fn read_files(&mut self) -> Result<(), AppError> {
+        let planning = self.args.planning.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let prices = planning.prices.as_deref().map(prices::read).transpose()?;
+            let plan = planning.plan.as_deref().map(PlanFile::read).transpose()?;
+            Ok::<_, AppError>((prices, plan))
+        });
+        let read = unless_stopped(&self.session.stop, reading).await?;
+        let read = read.map_err(|error| AppError::io("read the files of the command line", error.into()))?;
+        (self.prices, self.plan) = read?;
+        match &self.plan {
+            Some(plan) => planned::take_over(plan, &mut self.args, &mut self.session.global.region),
+            None => Ok(()),
+        }
+    }
+
     async fn run(&self) -> Result<Outcome, AppError> {
         let args = &self.args;
         let stop = &*self.session.stop;
@@ -124,6 +159,7 @@ impl CopyCommand {
             args,
             connections: &connections,
             selection: &selection,
+            plan: self.plan.as_ref(),
             run_id: &self.run_id,
             now: self.began,
         };
@@ -136,6 +172,8 @@ impl CopyCommand {
         selection.report_unmatched();
         warn_of_limits(args, &vaults);
         let mut plan = self.plan(&vaults);
+        preparation.require_plan(&plan, &vaults)?;
+        self.write_plan(&preparation, &plan, &vaults)?;
         if args.dry_run {
             let format = args.output.unwrap_or(OutputFormat::Table);
             plan.selection = preparation.selection_text();
@@ -167,20 +205,51 @@ impl CopyCommand {
             [one] => one.forecast.clone(),
             _ => prepare::forecast(vaults, &bounds),
         };
-        Plan {
+        let plan = Plan {
             vaults: planned,
             forecast,
             selection: "all".to_owned(),
+            cost: None,
+        };
+        let between_regions = vaults.iter().any(|v| v.header.region != v.header.dest_region);
+        let cost = |prices| Cost::of(&plan.total().to_copy, prices, between_regions);
+        Plan {
+            cost: self.prices.as_ref().map(cost),
+            ..plan
         }
+    }
+
+    /// `--plan-out`.
+    fn write_plan(
+        &self,
+        preparation: &Preparation<'_>,
+        plan: &Plan,
+        vaults: &[PreparedVault],
+    ) -> Result<(), AppError> {
+        let Some(path) = &self.args.planning.plan_out else {
+            return Ok(());
+        };
+        let header = preparation.plan_header(plan, vaults);
+        let write = || {
+            let mut file = WholeFile::begin(path)?;
+            let points = vaults
+                .iter()
+                .flat_map(|vault| planned::points(vault, self.args.retention));
+            plan_file::write(&header, points, &mut file)?;
+            file.finish()
+        };
+        write().map_err(|error| AppError::io(format!("write the plan {}", path.display()), error))?;
+        let command = resume_command::carry_out(std::env::args_os(), path);
+        tracing::info!(
+            "the plan is in {}. To do exactly that, run: {command}",
+            path.display()
+        );
+        Ok(())
     }
 
     /// Shows the plan in short and, on a terminal, asks.
     async fn confirm(&self, plan: &Plan) -> Result<bool, AppError> {
-        let mut total = PlanTally::default();
-        for vault in &plan.vaults {
-            total.merge(&vault.tally);
-        }
-        let to_copy = total.to_copy_total();
+        let to_copy = plan.total().to_copy_total();
         let console = &self.session.console;
         if !self.session.global.quiet {
             let mut text = Vec::new();

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use super::plan_file::PlanFile;
 use super::state_file::{self, Opened};
 use crate::aws::vault_access::{self, VaultSetup};
 use crate::aws::{BackupClient, BackupVault, custom_endpoint};
@@ -17,16 +18,19 @@ use crate::cli::copy_args::RetryFailed;
 use crate::cli::resume_command;
 use crate::cli::selection::Selection;
 use crate::cli::vault_choice::{self, ChosenVault, VAULTS_AT_ONCE};
-use crate::copy::eligibility::{EligibilityRules, is_fully_managed_type};
+use crate::copy::eligibility::{EligibilityRules, SkipReason, is_fully_managed_type};
 use crate::copy::evidence::Evidence;
 use crate::copy::forecast::{Bounds, Forecast, Mix};
 use crate::copy::job_times::JobTimes;
 use crate::copy::plan::{self, PlanRules, PlanTally};
 use crate::copy::{reconcile, settle};
+use crate::domain::selection::Decision;
 use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint};
 use crate::error::AppError;
 use crate::report::PlannedVault;
-use crate::state::{Endpoint, ItemRow, Items, RunHeader, Standing, StateError, directory, location};
+use crate::state::{
+    Endpoint, ItemRow, ItemState, Items, RunHeader, Standing, StateError, directory, location,
+};
 use crate::vault_policy::{self, Copier};
 
 /// The two accounts. The destination's may be missing if its vault is said to be ready.
@@ -95,6 +99,14 @@ impl PreparedVault {
     }
 }
 
+/// What is behind the AWS client.
+pub(super) fn endpoint() -> Endpoint {
+    match custom_endpoint() {
+        Some(custom) if custom.simulated => Endpoint::Simulated,
+        _ => Endpoint::Aws,
+    }
+}
+
 /// How long vaults take together. Those that have one destination know the same jobs.
 pub(super) fn forecast(vaults: &[PreparedVault], bounds: &Bounds) -> Forecast {
     let mut job_times = JobTimes::default();
@@ -131,6 +143,8 @@ pub(super) struct Preparation<'a> {
     pub(super) args: &'a CopyArgs,
     pub(super) connections: &'a Connections,
     pub(super) selection: &'a Selection,
+    /// What `--plan` names: nothing else is copied.
+    pub(super) plan: Option<&'a PlanFile>,
     pub(super) run_id: &'a str,
     pub(super) now: DateTime<Utc>,
 }
@@ -204,7 +218,9 @@ impl Preparation<'_> {
             _ => None,
         };
         let mut opened = state_file::choose(self.args, &header)?;
-        self.selection.load().await?;
+        if self.plan.is_none() {
+            self.selection.load().await?;
+        }
         let mut items = Items::default();
         let mut job_times = JobTimes::default();
         if let Some(loaded) = &mut opened.loaded {
@@ -239,16 +255,11 @@ impl Preparation<'_> {
 
     fn header(&self, vault: &BackupVaultName, dest_vault: &BackupVaultName) -> RunHeader {
         let dest_region = self.connections.dest_region(&self.args.dest);
-        let simulated = custom_endpoint().is_some_and(|endpoint| endpoint.simulated);
         RunHeader {
             run_id: self.run_id.to_owned(),
             created_by: concat!("shuffle-aws-vaults ", env!("CARGO_PKG_VERSION")).to_owned(),
             created_at: self.now,
-            endpoint: if simulated {
-                Endpoint::Simulated
-            } else {
-                Endpoint::Aws
-            },
+            endpoint: endpoint(),
             source_account: self.args.source.source_account.clone(),
             dest_account: self.args.dest.dest_account.clone(),
             region: self.connections.region().clone(),
@@ -266,7 +277,10 @@ impl Preparation<'_> {
 
     /// All that decides which points are wanted: if it changes, a resumed run is planned anew.
     pub(super) fn selection_text(&self) -> String {
-        let mut text = self.selection.describe();
+        let mut text = match self.plan {
+            Some(plan) => plan.describe(),
+            None => self.selection.describe(),
+        };
         if self.args.include_expired {
             text.push_str("; expired ones too");
         }
@@ -313,7 +327,11 @@ impl Preparation<'_> {
     }
 
     async fn list(&self, source: &BackupClient, vault: &BackupVaultName) -> Result<Items, AppError> {
-        let select = |point: &RecoveryPoint| self.selection.decide(point);
+        let select = |point: &RecoveryPoint| match self.plan {
+            // The plan has been selected from already.
+            Some(_) => Decision::Selected,
+            None => self.selection.decide(point),
+        };
         let eligibility = EligibilityRules {
             include_expired: self.args.include_expired,
             try_all: self.args.try_all,
@@ -327,7 +345,15 @@ impl Preparation<'_> {
         let mut items = Items::default();
         let pages = source.all_recovery_points(vault, |page| {
             for point in &page {
-                items.add(&rules.item(point));
+                let mut item = rules.item(point);
+                if self
+                    .plan
+                    .is_some_and(|plan| !plan.has(vault, &item.recovery_point_arn))
+                {
+                    let reason = SkipReason::NotInPlan.as_str().into();
+                    item.state = ItemState::Skipped { reason };
+                }
+                items.add(&item);
             }
             ControlFlow::Continue(())
         });

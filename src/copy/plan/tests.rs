@@ -39,7 +39,14 @@ fn a_new_plan_keeps_what_is_done_and_judges_the_rest_anew() {
         items.apply(&record).unwrap();
     }
     let tally = PlanTally::of(&items);
-    assert_eq!(tally.to_copy_total(), Tally { points: 2, bytes: 10 });
+    assert_eq!(
+        tally.to_copy_total(),
+        Tally {
+            points: 2,
+            bytes: 10,
+            without_size: 0
+        }
+    );
     assert_eq!(tally.failed.points, 1);
     assert_eq!(tally.skipped["filtered"].points, 1);
     assert_eq!(tally.skipped["already_copied"].points, 1);
@@ -76,7 +83,11 @@ fn the_numbers_of_two_vaults_are_added_up() {
     let mut sum = a.clone();
     sum.merge(&a);
     sum.merge(&a);
-    let of = |points, bytes| Tally { points, bytes };
+    let of = |points, bytes| Tally {
+        points,
+        bytes,
+        without_size: 0,
+    };
     assert_eq!(sum.to_copy_total(), of(6, 30));
     assert_eq!(sum.under_way, of(3, 15));
     assert_eq!(sum.skipped["already_copied"], of(3, 15));
