@@ -72,6 +72,9 @@ pub enum MetadataError {
     /// Somebody wrote to it, so that rows may be missing from what was read.
     #[error("the CSV file {0} changed while it was read")]
     Changed(PathBuf),
+    /// It does not fit into a table.
+    #[error("the CSV file {0} has more than 32 GiB in the columns that are read")]
+    TooLarge(PathBuf),
 }
 
 impl MetadataError {
@@ -95,6 +98,7 @@ impl MetadataError {
                     "run again when it is complete; whoever makes it should write it under another name \
                      and rename it at the end"
                 }
+                Self::TooLarge(_) => "leave out rows of resources that are not wanted, or split the file",
             }
             .to_owned(),
         )

@@ -118,8 +118,8 @@ impl<'a> Loading<'a> {
         } else if !named {
             self.rows.forget();
             self.unnamed += 1;
-        } else {
-            self.rows.keep();
+        } else if !self.rows.keep() {
+            return Err(MetadataError::TooLarge(self.path.to_owned()));
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 //! A row is its values in order, each with a NUL behind it, which no value has: the reader refuses
 //! them. So a row takes no more memory than it has bytes in the file, and all that has to be known
 //! of it is where it begins. A row for each resource as an object of its own would take four times
-//! the memory, and most of the time to make them.
+//! the memory, and most of the time to make them. Rows begin at every eighth byte, so that four bytes tell
+//! where: the smaller the index is, the more of it is near the processor.
 //!
 //! Hashes are keyed by chance, anew in each process, so that nobody can make a file whose ARNs collide
 //! without having watched the process. The standard library's hash, which would stand that too, takes
@@ -17,6 +18,25 @@ use hashbrown::hash_table::Entry;
 use memchr::memchr;
 use rapidhash::quality::RandomState;
 
+/// Bytes between two places where a row may begin.
+const STEP: usize = 8;
+
+/// Where a row begins, in steps.
+#[derive(Debug, Clone, Copy)]
+struct Place(u32);
+
+impl Place {
+    /// `None` beyond 32 GiB of text.
+    fn of(byte: usize) -> Option<Self> {
+        u32::try_from(byte / STEP).ok().map(Self)
+    }
+
+    fn byte(self) -> usize {
+        // What has no place in memory is not there.
+        usize::try_from(self.0).unwrap_or(usize::MAX).saturating_mul(STEP)
+    }
+}
+
 /// Rows that are being taken in.
 #[derive(Debug)]
 pub(super) struct Rows {
@@ -25,7 +45,7 @@ pub(super) struct Rows {
     key: usize,
     hasher: RandomState,
     /// Hashes of the resources, and where their rows begin.
-    found: Vec<(u64, usize)>,
+    found: Vec<(u64, Place)>,
     /// The row that is being taken in: where it begins, and its resource.
     begun: usize,
     hash: u64,
@@ -63,10 +83,18 @@ impl Rows {
         self.push(arn);
     }
 
-    /// Ends the row and keeps it.
-    pub(super) fn keep(&mut self) {
-        self.found.push((self.hash, self.begun));
+    /// Ends the row and keeps it; `false` if there are more rows than can be kept.
+    #[must_use]
+    pub(super) fn keep(&mut self) -> bool {
+        let Some(place) = Place::of(self.begun) else {
+            return false;
+        };
+        self.found.push((self.hash, place));
+        while !self.text.len().is_multiple_of(STEP) {
+            self.text.push('\0');
+        }
         self.begun = self.text.len();
+        true
     }
 
     /// Ends the row and forgets it.
@@ -82,10 +110,10 @@ impl Rows {
     pub(super) fn index(self, values: usize) -> (Index, Doubled) {
         let mut doubled = Doubled::default();
         let mut places = HashTable::with_capacity(self.found.len());
-        let row = |at: usize| self.text.get(at..).unwrap_or_default();
+        let row = |at: Place| self.text.get(at.byte()..).unwrap_or_default();
         let name = |at| value(row(at), self.key);
         // It has room for all, so that this is never asked for.
-        let rehash = |&at: &usize| self.hasher.hash_one(name(at));
+        let rehash = |&at: &Place| self.hasher.hash_one(name(at));
         for &(hash, at) in &self.found {
             match places.entry(hash, |&earlier| name(earlier) == name(at), rehash) {
                 Entry::Vacant(place) => {
@@ -116,14 +144,14 @@ pub(super) struct Index {
     key: usize,
     hasher: RandomState,
     /// Where rows begin.
-    places: HashTable<usize>,
+    places: HashTable<Place>,
 }
 
 impl Index {
     /// The row of a resource, and all text behind it.
     pub(super) fn find(&self, arn: &str) -> Option<&str> {
-        let row = |at: usize| self.text.get(at..).unwrap_or_default();
-        let is = |&at: &usize| {
+        let row = |at: Place| self.text.get(at.byte()..).unwrap_or_default();
+        let is = |&at: &Place| {
             let name = skip(row(at), self.key).as_bytes();
             name.starts_with(arn.as_bytes()) && name.get(arn.len()) == Some(&0)
         };
@@ -171,7 +199,7 @@ mod tests {
         for arn in ["a", "ab", "b"] {
             rows.push_arn(arn);
             rows.push("c");
-            rows.keep();
+            assert!(rows.keep());
         }
         let (index, _) = rows.index(2);
         for arn in ["a", "ab", "b"] {
@@ -180,6 +208,14 @@ mod tests {
         for arn in ["", "c", "abc", "a\0", "a\0c", "a\0c\0", "a\0c\0ab"] {
             assert_eq!(index.find(arn), None, "{arn:?}");
         }
+    }
+
+    #[test]
+    fn places_reach_as_far_as_they_are_said_to() {
+        for byte in [0, 8, 34_359_738_360] {
+            assert_eq!(Place::of(byte).map(Place::byte), Some(byte));
+        }
+        assert!(Place::of(34_359_738_368).is_none(), "32 GiB");
     }
 
     proptest! {
@@ -199,7 +235,7 @@ mod tests {
                     taken.forget();
                     continue;
                 }
-                taken.keep();
+                prop_assert!(taken.keep());
                 if let Some(earlier) = map.insert(&row[key], row) {
                     wanted.count += 1;
                     wanted.contradicting += usize::from(earlier != row);
