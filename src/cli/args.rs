@@ -14,7 +14,8 @@ Exit codes:
   1  errors: failed items, failed verification, bad usage or input
   2  incomplete: interrupted, runtime limit, or credentials gone; run again with --resume
 
-Every option that takes a value can be set by an environment variable, shown beside it.";
+Every option that takes a value can be set by an environment variable, shown beside it, and every option
+by a configuration file.";
 
 /// Move AWS Backup recovery points from one AWS account to another.
 #[derive(Debug, Parser)]
@@ -66,6 +67,12 @@ pub struct GlobalArgs {
         default_value = "text"
     )]
     pub log_format: LogFormat,
+    /// Configuration file, stronger than the one in ~/.config/shuffle-aws-vaults/config.toml
+    #[arg(long, global = true, env = "SHUFFLE_AWS_VAULTS_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Read no configuration file
+    #[arg(long, global = true, conflicts_with = "config")]
+    pub no_config: bool,
     /// Write the log to this file as well, at DEBUG
     #[arg(long, global = true, env = "SHUFFLE_AWS_VAULTS_LOG_FILE", value_name = "FILE")]
     pub log_file: Option<PathBuf>,
@@ -108,6 +115,8 @@ pub enum Command {
     Failures(FailuresArgs),
     /// Run a command against a simulated AWS Backup on this machine
     Simulate(crate::cli::simulate::SimulateArgs),
+    /// Show what configuration files, environment and defaults make of the options
+    Config(ConfigArgs),
     /// Print a shell completion script
     Completions {
         /// The shell
@@ -115,6 +124,35 @@ pub enum Command {
     },
     /// Print the manual page (roff)
     Man,
+}
+
+/// `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// What `config` does.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show the value of every option and where it comes from
+    #[command(after_help = "\
+Examples:
+  shuffle-aws-vaults config show copy
+  shuffle-aws-vaults config show copy --output json -- --workers 20")]
+    Show {
+        /// The command whose options are shown [default: all commands]
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+        /// Form of the output.
+        #[command(flatten)]
+        form: OutputForm,
+        /// Options that are taken as given
+        #[arg(last = true, value_name = "OPTIONS")]
+        options: Vec<std::ffi::OsString>,
+    },
 }
 
 /// Who the source account is and how it is reached.

@@ -1,6 +1,7 @@
 //! The command line: from arguments to commands, and from their outcomes to the exit code.
 
 pub mod args;
+mod config;
 mod connection;
 mod copy;
 mod copy_args;
@@ -9,6 +10,7 @@ mod failures;
 mod filter;
 pub mod filter_options;
 mod list;
+mod nearest;
 mod output;
 pub mod plan_options;
 mod point_list;
@@ -31,10 +33,11 @@ use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser as _};
 
 use args::{Cli, Command, GlobalArgs};
+use config::Unparsed;
 use connection::Connections;
 use selection::Selection;
 use supervise::{Ending, Supervisor};
@@ -68,13 +71,20 @@ impl Session {
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match config::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(Unparsed::Arguments(error, origin)) => {
             // Nobody can be told that stderr is closed.
             let _ = error.print();
+            if let Some(origin) = origin {
+                output::show_line_at_once(&origin);
+            }
             let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             return ExitCode::from(u8::from(!asked_for));
+        }
+        Err(Unparsed::File(error)) => {
+            output::show_error_at_once(&error, output::use_colour(args::When::Auto));
+            return ExitCode::from(code(&Err(error)));
         }
     };
     let colour = output::use_colour(cli.global.color);
@@ -217,6 +227,7 @@ async fn dispatch(command: Command, mut session: Session) -> Result<Outcome, App
         Command::Status(args) => status::run(&args),
         Command::Failures(args) => failures::run(&args),
         Command::Simulate(args) => Ok(Outcome::Child(Box::pin(simulate::run(args, region)).await?)),
+        Command::Config(args) => config::run(&args, &std::env::args_os().collect::<Vec<_>>()),
         Command::Completions { .. } | Command::Man => Ok(Outcome::Done),
     }
 }

@@ -279,6 +279,12 @@ pub(crate) fn show_error_at_once(error: &AppError, colour: bool) {
     let _ = io::stderr().write_all(error_text(error, colour).as_bytes());
 }
 
+/// Says a line where there is no console yet.
+pub(crate) fn show_line_at_once(line: &str) {
+    // Nobody can be told that stderr is closed.
+    let _ = io::stderr().write_all(format!("{}\n", sanitize(line)).as_bytes());
+}
+
 fn error_text(error: &AppError, colour: bool) -> String {
     let style = if colour {
         anstyle::Style::new()

@@ -65,7 +65,10 @@ pub(super) fn with_state_file(words: &[String], path: &str) -> Vec<String> {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
     };
     let vaults = words.iter().filter(|word| is(word, "--vault")).count();
-    if vaults > 1
+    // Those that are not typed may be several, by the environment or a configuration file.
+    let is_one = vaults == 1 || words.iter().any(|word| is(word, OPTION));
+    if !is_one
+        || vaults > 1
         || words
             .iter()
             .any(|word| is(word, "--all-vaults") || is(word, "--vault-map"))
