@@ -14,7 +14,7 @@ use crate::error::AppError;
 
 /// Vaults that are looked at, or read, at the same time. Reading one long list makes many calls at once by
 /// itself; with many short ones the waiting for each answer is what takes time.
-pub(super) const VAULTS_AT_ONCE: usize = 4;
+pub(super) const VAULTS_AT_ONCE: usize = 8;
 
 /// A source vault, and the vault that it is copied to.
 #[derive(Debug, Clone)]

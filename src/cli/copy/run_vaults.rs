@@ -1,9 +1,11 @@
 //! From prepared vaults to a finished run: destination set-up, state files, the loop.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::stream::{self, TryStreamExt as _};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::last_resort::{self, UnsavedVault};
@@ -12,6 +14,7 @@ use super::{CopyCommand, unless_stopped};
 use crate::aws::{BackupClient, vault_access};
 use crate::cli::copy_args::ProgressChoice;
 use crate::cli::output::tell_repeats;
+use crate::cli::vault_choice::VAULTS_AT_ONCE;
 use crate::copy::driver::Driver;
 use crate::copy::event::{CopyEvent, CopyEventKind, StopReason};
 use crate::copy::plan::PlanTally;
@@ -139,17 +142,25 @@ fn close(
 }
 
 async fn set_up(command: &CopyCommand, clients: &Clients, vaults: &[PreparedVault]) -> Result<(), AppError> {
-    for vault in vaults {
-        if let (Some(_), Some(client)) = (&vault.setup, &clients.destination) {
-            let key = command.args.dest_kms_key_arn.as_deref();
-            // The plan may have waited long for its confirmation. A policy is set as a whole: what
-            // somebody has added to it meanwhile must stay.
-            let (_, setup) =
-                prepare::destination(&command.args, client, &vault.dest_vault, &vault.header).await?;
-            vault_access::apply(client, &vault.dest_vault, key, &setup).await?;
-        }
-    }
-    Ok(())
+    let Some(client) = &clients.destination else {
+        return Ok(());
+    };
+    let key = command.args.dest_kms_key_arn.as_deref();
+    // A vault that several are copied to is set up once.
+    let mut destinations = BTreeSet::new();
+    let vaults = vaults.iter().filter(|vault| vault.setup.is_some());
+    let once = vaults
+        .filter(|vault| destinations.insert(&vault.dest_vault))
+        .map(Ok);
+    let set_up = stream::iter(once).try_for_each_concurrent(VAULTS_AT_ONCE, |vault| async move {
+        // The plan may have waited long for its confirmation. A policy is set as a whole: what
+        // somebody has added to it meanwhile must stay.
+        let (_, setup) =
+            prepare::destination(&command.args, client, &vault.dest_vault, &vault.header).await?;
+        vault_access::apply(client, &vault.dest_vault, key, &setup).await?;
+        Ok::<_, AppError>(())
+    });
+    set_up.await
 }
 
 fn begin(vault: PreparedVault, fold_after: u64) -> Result<(Store, VaultLedger), AppError> {
