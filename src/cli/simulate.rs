@@ -108,6 +108,7 @@ fn environment(url: &str, directory: &Path, region: &Region) -> Vec<(&'static st
     let mut all: Vec<(&'static str, OsString)> = [
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_BACKUP",
+        "AWS_ENDPOINT_URL_KMS",
         "AWS_ENDPOINT_URL_STS",
     ]
     .map(|name| (name, url.into()))

@@ -23,6 +23,9 @@ const FAILURES: &[&str] = &[
 const NO_ACCESS: &str = "Access Denied trying to call AWS Backup service";
 const DEFAULT_KEY: &str = "Copy job failed because the destination Backup vault is encrypted with the \
     default Backup service managed key. The contents of this vault cannot be copied.";
+/// What EC2 says of a snapshot that is to be shared with another account for its copy.
+const MANAGED_KEY: &str =
+    "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot.";
 const OUT_OF_RANGE: &str = "Copy job failed. The retention specified in the job is not within the range \
     specified for the target Backup Vault.";
 
@@ -303,6 +306,10 @@ impl World {
         }
         if vault.default_key && !is_fully_managed(&point.arn) {
             return Some(DEFAULT_KEY);
+        }
+        let key_of_point = point.key_arn.as_deref().filter(|_| !is_fully_managed(&point.arn));
+        if key.0 != account && key_of_point.is_some_and(|arn| self.is_managed_key(arn)) {
+            return Some(MANAGED_KEY);
         }
         let days = lifecycle
             .or(point.lifecycle.as_ref())

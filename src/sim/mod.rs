@@ -1,4 +1,4 @@
-//! A stand-in for AWS Backup and STS on loopback, for rehearsals and tests.
+//! A stand-in for AWS Backup, STS and KMS on loopback, for rehearsals and tests.
 //!
 //! It shares no code and no types with the client under test, or a mistake would cancel out: it knows
 //! AWS's wire format and behaviour from AWS's documents alone. `docs/simulator.md` says what is
@@ -10,6 +10,7 @@ mod dispatch;
 mod faults;
 mod identity_api;
 mod jobs;
+mod kms_api;
 mod ledger;
 mod options;
 mod policies;

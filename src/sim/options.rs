@@ -48,6 +48,8 @@ pub struct Options {
     pub resources: Option<usize>,
     /// Resource types, in turn.
     pub types: Vec<String>,
+    /// Share of the points of types that are not fully managed that are under an AWS managed key.
+    pub managed_key_share: f64,
     /// Whether each vault also gets one point of each kind that cannot be copied.
     pub include_uncopyable: bool,
     /// A JSON file of vaults and points, beside or instead of generated ones.
@@ -124,6 +126,7 @@ impl Default for Options {
             vaults: Vec::new(),
             resources: None,
             types: ["EFS", "S3", "DynamoDB"].map(str::to_owned).to_vec(),
+            managed_key_share: 0.0,
             include_uncopyable: false,
             seed_file: None,
             job_seconds: Range { min: 1.0, max: 3.0 },

@@ -149,6 +149,25 @@ impl Job {
     }
 }
 
+/// A key of KMS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    /// Whether AWS manages it, for one of its services.
+    pub(super) by_aws: bool,
+    pub(super) enabled: bool,
+    pub(super) alias: Option<Box<str>>,
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self {
+            by_aws: false,
+            enabled: true,
+            alias: None,
+        }
+    }
+}
+
 /// Types that AWS Backup itself holds: their points have ARNs of the service `backup`.
 pub(super) fn is_fully_managed(point_arn: &str) -> bool {
     point_arn.split(':').nth(2) == Some("backup")

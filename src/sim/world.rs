@@ -12,7 +12,7 @@ use super::faults::{CallRate, FaultKind, FaultPlan};
 use super::jobs::{End, Slots};
 use super::ledger::CallLog;
 use super::options::Options;
-use super::types::{Job, Vault, VaultKey};
+use super::types::{Job, Key, Vault, VaultKey};
 use crate::domain::AccountId;
 
 /// The static access key of an account.
@@ -44,6 +44,8 @@ pub(super) struct World {
     pub(super) clock: Clock,
     pub(super) rng: StdRng,
     pub(super) vaults: BTreeMap<VaultKey, Vault>,
+    /// Keys of KMS, by ARN.
+    pub(super) keys: BTreeMap<Box<str>, Key>,
     pub(super) sessions: HashMap<String, Session>,
     /// Access tokens of the SSO portal, and the real second in which they expire.
     pub(super) sso_tokens: HashMap<String, f64>,
@@ -68,6 +70,7 @@ impl World {
             rng: StdRng::seed_from_u64(options.random_seed),
             clock,
             vaults: BTreeMap::new(),
+            keys: BTreeMap::new(),
             sessions: HashMap::new(),
             sso_tokens: HashMap::new(),
             jobs: Vec::new(),
@@ -186,16 +189,17 @@ impl World {
         key: Option<&str>,
     ) -> &mut Vault {
         let now = self.clock.now();
-        let default = format!(
-            "arn:{}:kms:{region}:{account}:key/aws-backup-default",
-            partition(region)
-        );
+        let key_arn = match key {
+            Some(arn) => arn.to_owned(),
+            None => self.make_service_key(region, account, "aws-backup-default", "alias/aws/backup"),
+        };
+        self.know_key(&key_arn);
         let vault = Vault {
             name: name.to_owned(),
             arn: Self::vault_arn(region, account, name),
             created: now,
-            default_key: key.is_none(),
-            key_arn: key.map_or(default, str::to_owned),
+            default_key: self.is_managed_key(&key_arn),
+            key_arn,
             policy: None,
             locked: false,
             min_retention_days: None,

@@ -60,6 +60,9 @@ pub struct SimulateArgs {
         default_value = "EFS,S3,DynamoDB"
     )]
     pub types: Vec<String>,
+    /// Share of the points of types that are not fully managed (EBS, RDS, ...) that are under an AWS managed key
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = parse_share)]
+    pub aws_managed_key_share: f64,
     /// Add one point of each kind that AWS does not copy to each vault
     #[arg(long)]
     pub include_uncopyable: bool,
@@ -183,6 +186,7 @@ impl SimulateArgs {
             vaults,
             resources: self.resources.map(|n| n as usize),
             types: self.types.clone(),
+            managed_key_share: self.aws_managed_key_share,
             include_uncopyable: self.include_uncopyable,
             seed_file: self.seed_file.clone(),
             job_seconds: self.job_seconds,
