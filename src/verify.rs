@@ -103,11 +103,11 @@ pub struct Comparison<'a> {
     pub source_vault_arn: &'a str,
 }
 
-/// Compares. `skip` says which source points have no copy by design; `each` is told of every point of the
+/// Compares. `skip` says which source points have no copy by design, once for each, in their order; `each` is told of every point of the
 /// source, and of those of the destination that answer to none, as they are found.
 pub fn compare(
     what: &Comparison<'_>,
-    skip: impl Fn(&RecoveryPoint) -> Option<SkipReason>,
+    mut skip: impl FnMut(&RecoveryPoint) -> Option<SkipReason>,
     each: impl FnMut(&Finding<'_>),
 ) -> VaultVerification {
     let mut report = Report {

@@ -10,6 +10,7 @@ mod counters;
 mod credentials;
 mod endpoint;
 mod error;
+mod keys;
 mod listing;
 mod loading;
 mod operator;
@@ -30,6 +31,7 @@ pub use clock::AwsClock;
 pub use counters::{CallCounters, CallTotals};
 pub use endpoint::{CustomEndpoint, custom_endpoint};
 pub use error::{ApiError, ErrorClass, SessionError};
+pub use keys::KmsKey;
 pub use operator::{CredentialPrompt, Operator};
 pub use session::{connect, default_region};
 

@@ -21,11 +21,12 @@ use crate::copy::evidence::Evidence;
 use crate::copy::forecast::{Bounds, Forecast, Mix};
 use crate::copy::job_times::JobTimes;
 use crate::copy::plan::{self, PlanRules, PlanTally};
+use crate::copy::source_keys::{PointsByKey, SourceKeys};
 use crate::copy::{reconcile, settle};
 use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint};
 use crate::error::AppError;
 use crate::report::PlannedVault;
-use crate::state::{Endpoint, ItemRow, Items, RunHeader, Standing, StateError};
+use crate::state::{Endpoint, ItemRow, ItemState, Items, RunHeader, Standing, StateError};
 use crate::vault_policy::{self, Copier};
 
 /// The two accounts. The destination's may be missing if its vault is said to be ready.
@@ -33,6 +34,8 @@ use crate::vault_policy::{self, Copier};
 pub(super) struct Clients {
     pub(super) source: BackupClient,
     pub(super) destination: Option<BackupClient>,
+    /// Keys of the source account.
+    pub(super) keys: SourceKeys,
 }
 
 /// One vault, ready to be begun.
@@ -148,7 +151,11 @@ impl Preparation<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(Clients { source, destination })
+        Ok(Clients {
+            keys: SourceKeys::new(source.clone()),
+            source,
+            destination,
+        })
     }
 
     /// One vault.
@@ -174,9 +181,9 @@ impl Preparation<'_> {
         let mut items = Items::default();
         let mut job_times = JobTimes::default();
         if let Some(loaded) = &mut opened.loaded {
-            self.follow_up(&clients.source, name, &header, loaded).await?;
+            self.follow_up(clients, name, &header, loaded).await?;
         } else {
-            items = self.list(&clients.source, name).await?;
+            items = self.list(clients, name).await?;
         }
         if !self.args.no_reconcile {
             let ledger = opened
@@ -278,7 +285,7 @@ impl Preparation<'_> {
         Ok(job_times)
     }
 
-    async fn list(&self, source: &BackupClient, vault: &BackupVaultName) -> Result<Items, AppError> {
+    async fn list(&self, clients: &Clients, vault: &BackupVaultName) -> Result<Items, AppError> {
         let select = |point: &RecoveryPoint| self.selection.decide(point);
         let eligibility = EligibilityRules {
             include_expired: self.args.include_expired,
@@ -291,20 +298,29 @@ impl Preparation<'_> {
             now: self.now,
         };
         let mut items = Items::default();
-        let pages = source.all_recovery_points(vault, |page| {
+        let mut keys = PointsByKey::default();
+        let pages = clients.source.all_recovery_points(vault, |page| {
             for point in &page {
-                items.add(&rules.item(point));
+                let item = rules.item(point);
+                if let Some(number) = items.add(&item)
+                    && item.state == ItemState::Pending
+                    && let Some(key) = rules.deciding_key(point)
+                {
+                    keys.add(key, number);
+                }
             }
             ControlFlow::Continue(())
         });
         pages.await?;
+        let marked = clients.keys.skip_managed(&mut items, &keys).await;
+        marked.map_err(StateError::from)?;
         Ok(items)
     }
 
     /// Brings a loaded state in line with changed filters and `--retry-failed`.
     async fn follow_up(
         &self,
-        source: &BackupClient,
+        clients: &Clients,
         vault: &BackupVaultName,
         header: &RunHeader,
         loaded: &mut crate::state::Loaded,
@@ -318,7 +334,7 @@ impl Preparation<'_> {
                 header.selection
             );
             loaded.header.selection.clone_from(&header.selection);
-            records = plan::replan(&loaded.items, self.list(source, vault).await?.iter());
+            records = plan::replan(&loaded.items, self.list(clients, vault).await?.iter());
         }
         let wanted = &self.args.retry_failed;
         let is_wanted = |cause| {
