@@ -12,7 +12,7 @@ use super::ledger::CallRecord;
 use super::reply::{Body, Refusal};
 use super::request::Request;
 use super::world::{Caller, World};
-use super::{backup_api, identity_api, kms_api, sts_api};
+use super::{backup_api, iam_api, identity_api, kms_api, sts_api};
 
 /// How far a caller's clock may be off.
 const MOST_SKEW: TimeDelta = TimeDelta::minutes(5);
@@ -21,6 +21,7 @@ const MOST_SKEW: TimeDelta = TimeDelta::minutes(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Service {
     Backup,
+    Iam,
     Kms,
     Sts,
 }
@@ -30,6 +31,8 @@ impl Service {
     fn of(request: &Request) -> (Self, &'static str) {
         if let Some(operation) = kms_api::operation(request) {
             (Self::Kms, operation)
+        } else if let Some(operation) = iam_api::operation(request) {
+            (Self::Iam, operation)
         } else if request.method == "POST" && request.path.is_empty() {
             (Self::Sts, sts_api::operation(request))
         } else {
@@ -41,6 +44,7 @@ impl Service {
     fn prefix(self) -> &'static str {
         match self {
             Self::Backup => "backup",
+            Self::Iam => "iam",
             Self::Kms => "kms",
             Self::Sts => "sts",
         }
@@ -51,7 +55,7 @@ impl Service {
         match self {
             Self::Backup => "application/json",
             Self::Kms => "application/x-amz-json-1.1",
-            Self::Sts => "text/xml",
+            Self::Iam | Self::Sts => "text/xml",
         }
     }
 }
@@ -205,7 +209,7 @@ fn admit(world: &mut World, caller: &Caller, service: Service, operation: &str) 
             caller.arn,
             service.prefix()
         );
-        let status = if service == Service::Backup { 403 } else { 400 };
+        let status = if service == Service::Kms { 400 } else { 403 };
         return Err(Refusal::new(status, "AccessDeniedException", message));
     }
     if service != Service::Backup {
@@ -258,6 +262,7 @@ fn carry_out(
 ) -> Result<String, Refusal> {
     match call.service {
         Service::Sts => return sts_api::handle(world, caller, call.request, &call.id),
+        Service::Iam => return iam_api::handle(world, caller, call.request, &call.id),
         Service::Kms => return kms_api::handle(world, caller, call.request).map(|answer| answer.to_string()),
         Service::Backup => {}
     }
@@ -317,6 +322,7 @@ impl Call<'_> {
             kind: self.kind(),
             body: match self.service {
                 Service::Sts => sts_api::error(refusal, &self.id),
+                Service::Iam => iam_api::error(refusal, &self.id),
                 Service::Kms => kms_api::error(refusal).to_string(),
                 Service::Backup => refusal.body().to_string(),
             },

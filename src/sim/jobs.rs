@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::clock::seconds;
+use super::options::Lack;
 use super::policies;
 use super::types::{Job, JobState, Lifecycle, Point, Seen, VaultKey, is_fully_managed};
 use super::world::World;
@@ -20,6 +21,10 @@ const FAILURES: &[&str] = &[
     "Given key ID is not accessible.",
     "Cannot find recovery point.",
 ];
+const NO_ORGANIZATION: &str =
+    "Copy job failed. Both source and destination account must be a member of the same organization.";
+const NOT_ENABLED: &str =
+    "Copy job failed. Cross-account copy feature is not enabled for the current organization.";
 const NO_ACCESS: &str = "Access Denied trying to call AWS Backup service";
 const DEFAULT_KEY: &str = "Copy job failed because the destination Backup vault is encrypted with the \
     default Backup service managed key. The contents of this vault cannot be copied.";
@@ -218,7 +223,7 @@ impl World {
             arn: Arc::clone(&arn),
             key_arn: Some(vault.key_arn.as_str().into()),
             encrypted: true,
-            lifecycle: job.lifecycle.clone().or_else(|| source.lifecycle.clone()),
+            lifecycle: job.lifecycle.clone(),
             parent_arn: parent.cloned(),
             source_vault_arn: Some(Arc::clone(&job.source_vault_arn)),
             listed_from: at + lag,
@@ -298,6 +303,12 @@ impl World {
         lifecycle: Option<&Lifecycle>,
     ) -> Option<&'static str> {
         let key = Self::vault_key(destination_arn)?;
+        if key.0 != account && self.lacks(Lack::Organization) {
+            return Some(NO_ORGANIZATION);
+        }
+        if key.0 != account && self.lacks(Lack::CrossAccountBackup) {
+            return Some(NOT_ENABLED);
+        }
         let Some(vault) = self.vaults.get(&key) else {
             return Some(NO_ACCESS);
         };

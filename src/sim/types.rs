@@ -119,6 +119,7 @@ pub(super) struct Job {
     pub(super) resource_type: Arc<str>,
     pub(super) bytes: Option<i64>,
     pub(super) iam_role_arn: Arc<str>,
+    /// What the copy really gets.
     pub(super) lifecycle: Option<Lifecycle>,
     pub(super) token: Option<Arc<str>>,
     pub(super) is_parent: bool,

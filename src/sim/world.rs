@@ -11,7 +11,7 @@ use super::clock::{Clock, seconds};
 use super::faults::{CallRate, FaultKind, FaultPlan};
 use super::jobs::{End, Slots};
 use super::ledger::CallLog;
-use super::options::Options;
+use super::options::{Lack, Options};
 use super::types::{Job, Key, Vault, VaultKey};
 use crate::domain::AccountId;
 
@@ -91,6 +91,11 @@ impl World {
     /// The moment whose truth lists show.
     pub(super) fn listed_until(&self) -> DateTime<Utc> {
         self.clock.now() - seconds(self.options.list_lag_seconds)
+    }
+
+    /// Whether the accounts lack something.
+    pub(super) fn lacks(&self, what: Lack) -> bool {
+        self.options.without.contains(&what)
     }
 
     pub(super) fn chance(&mut self, share: f64) -> bool {

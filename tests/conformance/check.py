@@ -179,6 +179,25 @@ def keys():
     equal("stranger at KMS", code(stranger.describe_key, KeyId=own)[0], "UnrecognizedClientException")
 
 
+def settings(source):
+    equal("opted in", source.describe_global_settings()["GlobalSettings"], {"isCrossAccountBackupEnabled": "true"})
+    region = source.describe_region_settings()
+    equal("EBS", (region["ResourceTypeOptInPreference"]["EBS"], region["ResourceTypeManagementPreference"].get("EBS")), (True, None))
+    equal("EFS", region["ResourceTypeManagementPreference"]["EFS"], True)
+
+
+def roles():
+    iam = strict(boto3.Session(profile_name="source").client("iam"))
+    role = iam.get_role(RoleName="AWSBackupDefaultServiceRole")["Role"]
+    equal("role", role["Arn"], ROLE)
+    equal("trusts", role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"], {"Service": "backup.amazonaws.com"})
+    ask = dict(PolicySourceArn=f"arn:aws:iam::{SOURCE}:user/operator", ActionNames=["iam:PassRole"], ResourceArns=[ROLE])
+    results = iam.simulate_principal_policy(**ask)["EvaluationResults"]
+    equal("may pass", [(r["EvalResourceName"], r["EvalDecision"]) for r in results], [(ROLE, "allowed")])
+    session = f"arn:aws:sts::{SOURCE}:assumed-role/x/y"
+    equal("of a session", code(iam.simulate_principal_policy, **{**ask, "PolicySourceArn": session}), ("InvalidInput", 400))
+
+
 def wait(source, job):
     for _ in range(200):
         found = source.describe_copy_job(CopyJobId=job)["CopyJob"]
@@ -269,8 +288,11 @@ def main():
     vault_arn = vaults(source, dest)
     points(source)
     keys()
+    settings(source)
+    roles()
     jobs(source, dest, vault_arn)
     command_line_tool(vault_arn)
+    equal("aws iam", aws("iam", "get-role", "--role-name", "AWSBackupDefaultServiceRole")["Role"]["Arn"], ROLE)
     equal("aws kms", aws("kms", "describe-key", "--key-id", "alias/aws/ebs")["KeyMetadata"]["KeyManager"], "AWS")
     print(f"conformance: {checks} checks passed (boto3 {boto3.__version__})")
 

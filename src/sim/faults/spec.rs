@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::sim::{backup_api, kms_api, sts_api};
+use crate::sim::{backup_api, iam_api, kms_api, sts_api};
 
 /// Shown with every complaint.
 const FORM: &str = "it must be KIND[:OPERATION]=SHARE[@FROM-TO], such as Throttling=0.1, lost:StartCopyJob=0.2 or 503=1@5-15";
@@ -197,7 +197,8 @@ fn operation_of(kind: &FaultKind, name: &str) -> Result<&'static str, String> {
     let known = backup_api::OPERATIONS
         .iter()
         .chain(sts_api::OPERATIONS)
-        .chain(kms_api::OPERATIONS);
+        .chain(kms_api::OPERATIONS)
+        .chain(iam_api::OPERATIONS);
     let Some(operation) = known.clone().find(|known| **known == name) else {
         let all: Vec<&str> = known.copied().collect();
         return Err(format!("`{name}` is no operation; there are {}", all.join(", ")));
