@@ -21,7 +21,9 @@ const KEYS: u64 = 3;
 const DEST_KEY: &str = "--dest-kms-key-arn arn:aws:kms:us-east-1:987654321098:key/d";
 
 fn copy(more: &str) -> String {
-    format!("shuffle-aws-vaults copy {ACCOUNTS} --vault v1 --poll-interval 0.05 {DEST_KEY} {more}")
+    format!(
+        "shuffle-aws-vaults copy {ACCOUNTS} --vault v1 --poll-interval 0.05 --skip-preflight {DEST_KEY} {more}"
+    )
 }
 
 /// Points of the plan, and those of them that are passed over for their key.

@@ -31,6 +31,8 @@ impl CustomEndpoint {
 /// A service that is asked beside AWS Backup and STS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Service {
+    /// Roles.
+    Iam,
     /// Keys.
     Kms,
 }
@@ -39,6 +41,7 @@ impl Service {
     /// As its environment variable ends.
     fn name(self) -> &'static str {
         match self {
+            Self::Iam => "IAM",
             Self::Kms => "KMS",
         }
     }

@@ -17,6 +17,7 @@ mod operator;
 mod origin;
 mod profiles;
 mod retry;
+mod roles;
 mod session;
 pub mod throttle;
 pub mod vault_access;
@@ -26,13 +27,15 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use backup::{BackupClient, BackupVault, CopyJobFilter, StartCopyJob, StartedCopyJob};
+pub use backup::{BackupClient, BackupVault, CopyJobFilter, RegionSettings, StartCopyJob, StartedCopyJob};
 pub use clock::AwsClock;
 pub use counters::{CallCounters, CallTotals};
+pub use credentials::CredentialsLife;
 pub use endpoint::{CustomEndpoint, custom_endpoint};
 pub use error::{ApiError, ErrorClass, SessionError};
 pub use keys::KmsKey;
 pub use operator::{CredentialPrompt, Operator};
+pub use roles::{PassRole, Role};
 pub use session::{connect, default_region};
 
 use crate::domain::{AccountId, IamRoleArn, Region};

@@ -97,6 +97,8 @@ pub enum Command {
     List(ListArgs),
     /// Show which recovery points the APMID filters select
     Filter(FilterArgs),
+    /// Look at all that a copy depends on, before it begins; nothing is changed
+    Preflight(Box<PreflightArgs>),
     /// Copy recovery points to the destination account; resumable
     Copy(Box<CopyArgs>),
     /// Check that every copyable recovery point is in the destination account
@@ -289,6 +291,7 @@ pub struct VerifyArgs {
 
 pub use super::copy_args::CopyArgs;
 pub use super::filter_options::FilterOptions;
+pub use super::preflight_args::PreflightArgs;
 pub use super::state_args::{FailuresArgs, StatusArgs};
 
 /// Reads a number greater than zero; fractions are allowed.

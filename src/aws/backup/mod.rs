@@ -2,6 +2,7 @@
 
 mod copy_jobs;
 mod points;
+mod settings;
 mod vaults;
 
 use std::future::Future;
@@ -17,10 +18,10 @@ use aws_sdk_backup::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_backup::operation::RequestId;
 use aws_smithy_types::retry::RetryConfig;
 use backon::Retryable as _;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::clock::ReadDate;
-use super::credentials::{Next, RenewableCredentials};
+use super::credentials::{CredentialsLife, Next, RenewableCredentials};
 use super::error::{ApiError, ErrorClass};
 use super::keys::KmsClients;
 use super::listing::{Listing, Window};
@@ -30,6 +31,7 @@ use super::{Context, SideSettings};
 use crate::domain::{AccountId, Region};
 
 pub use copy_jobs::{CopyJobFilter, StartCopyJob, StartedCopyJob};
+pub use settings::RegionSettings;
 pub use vaults::BackupVault;
 
 /// AWS Backup in one account and Region, under an identity that STS has confirmed.
@@ -94,6 +96,16 @@ impl BackupClient {
     /// The time by AWS's clock: to be compared with dates that AWS gives.
     pub fn aws_now(&self) -> DateTime<Utc> {
         self.context.clock.now()
+    }
+
+    /// How far AWS's clock is ahead of ours; nothing if they are about the same.
+    pub fn clock_ahead(&self) -> TimeDelta {
+        self.context.clock.ahead()
+    }
+
+    /// How long the identity's credentials last.
+    pub async fn credentials(&self) -> CredentialsLife {
+        self.credentials.life().await
     }
 
     /// Ends every call and wait of the process's clients.

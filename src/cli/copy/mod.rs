@@ -2,6 +2,7 @@
 
 mod closing;
 mod last_resort;
+pub(super) mod preflight;
 mod prepare;
 mod run_vaults;
 mod state_file;
@@ -134,6 +135,7 @@ impl CopyCommand {
             selection: &selection,
             run_id: &self.run_id,
             now: self.began,
+            only_looks: false,
         };
         let prepare = async {
             let clients = preparation.connect().await?;
@@ -147,11 +149,39 @@ impl CopyCommand {
         selection.report_unmatched();
         warn_of_limits(args, &vaults);
         let mut plan = self.plan(&vaults);
+        let findings = if args.skip_preflight {
+            preflight::required(args, &vaults)
+        } else {
+            let look = preflight::Look {
+                args,
+                clients: &clients,
+                vaults: &vaults,
+                forecast: &plan.forecast,
+                is_plan: args.dry_run,
+            };
+            Box::pin(unless_stopped(stop, Box::pin(look.in_short()))).await?
+        };
+        let problems = preflight::tell(&findings);
         if args.dry_run {
             let format = args.output.unwrap_or(OutputFormat::Table);
             plan.selection = preparation.selection_text();
             to_stdout(|out| report::plan(&plan, format, out))?;
-            return Ok(Outcome::Done);
+            return Ok(match problems {
+                0 => Outcome::Done,
+                _ => Outcome::WithErrors,
+            });
+        }
+        // What AWS decides about is tried with --try-all; a vault that is made under the wrong key is there for good.
+        let stops = if args.try_all {
+            preflight::required(args, &vaults).len()
+        } else {
+            problems
+        };
+        if stops > 0 {
+            return Err(AppError::usage(
+                format!("nothing was changed: {stops} of what the copies depend on is not as it must be"),
+                "do as said above, or use --skip-preflight to find out from AWS",
+            ));
         }
         if !unless_stopped(stop, self.confirm(&plan)).await?? {
             return Err(AppError::usage(
