@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::copy_args::parse_retention;
+use crate::copy::retention::Retention;
 use crate::domain::{AccountId, BackupVaultName, IamRoleArn, Region};
 use crate::report::OutputFormat;
 
@@ -278,6 +280,9 @@ pub struct VerifyArgs {
     /// Form of the output.
     #[command(flatten)]
     pub form: OutputForm,
+    /// Retention that the copies were to have, as `copy` was told: source, days=N, never (36,500 days), omit (any)
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_RETENTION", value_name = "RULE", default_value = "source", value_parser = parse_retention)]
+    pub retention: Retention,
     /// Write the missing recovery points to this file: as CSV if its name ends in .csv, else one ARN a line
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_MISSING_OUTPUT", value_name = "FILE")]
     pub missing_output: Option<PathBuf>,

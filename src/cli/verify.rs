@@ -160,6 +160,7 @@ async fn verify_vault(
         destination: &dest_points,
         recorded: &recorded,
         source_vault_arn: vault.arn.as_str(),
+        retention: args.retention,
     };
     let audited = AuditedVault {
         name: vault.name.as_str(),

@@ -27,7 +27,7 @@ pub use plan::{Plan, PlannedVault, plan};
 pub use preflight::{finding_line, preflight};
 pub use progress::{ProgressMode, ProgressReporter};
 pub use status::{Condition, OldestJob, RunStatus, StateStatus, UnreadableState, statuses};
-pub use summary::{Summary, SummaryFailure, VaultSummary};
+pub use summary::{RetentionSummary, Summary, SummaryFailure, VaultSummary};
 pub use text::{bytes, duration, sanitize};
 pub use verification::{missing_csv, missing_list, verification};
 pub use whole_file::WholeFile;

@@ -24,6 +24,7 @@ use super::selection::Selection;
 use crate::copy::event::{RunStats, StopReason};
 use crate::copy::forecast::Bounds;
 use crate::copy::plan::PlanTally;
+use crate::copy::retention::OtherRetention;
 use crate::copy::run::RunEnd;
 use crate::copy::stop::StopSource;
 use crate::error::{AppError, Outcome, code};
@@ -339,6 +340,7 @@ impl CopyCommand {
             state_error: None,
             stats: RunStats::default(),
             repeated_calls: 0,
+            other_retention: OtherRetention::default(),
             failures: Vec::new(),
         };
         let closing = Closing {
