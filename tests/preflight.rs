@@ -449,3 +449,40 @@ fn each_form_has_each_finding() {
     );
     assert_eq!(common::json(&rig.path("j"))["ok"], true);
 }
+
+#[test]
+fn a_key_of_the_points_that_is_disabled_is_warned_of() {
+    let key = "arn:aws:kms:us-east-1:123456789012:key/off";
+    let point = |n: u32| {
+        json!({"RecoveryPointArn": format!("arn:aws:ec2:us-east-1::snapshot/snap-{n}"), "ResourceType": "EBS",
+            "ResourceArn": format!("arn:aws:ec2:us-east-1:123456789012:volume/vol-{n}"),
+            "CreationDate": "2026-01-02T03:04:05Z", "EncryptionKeyArn": key})
+    };
+    let mut rig = Rig::new("--job-seconds 0.05");
+    let seed = json!({"keys": [{"Arn": key, "Enabled": false}],
+        "vaults": [{"Account": "123456789012", "BackupVaultName": "v1", "RecoveryPoints": [point(1), point(2)]}]});
+    let path = rig.write("seed.json", &seed.to_string());
+    rig.sim
+        .extend(["--seed-file".to_owned(), path.display().to_string()]);
+    let options = "--dest-kms-key-arn arn:aws:kms:us-east-1:987654321098:key/k";
+    let looked = rig.run(&preflight(options));
+    assert_eq!(looked.code, 0, "{}", looked.stderr);
+    assert_eq!(
+        not_fine(&looked),
+        [("source_keys".to_owned(), "warning".to_owned(), true)]
+    );
+    assert!(
+        looked
+            .stdout
+            .contains(&format!("aws kms enable-key --key-id {key}")),
+        "{}",
+        looked.stdout
+    );
+    let done = rig.run(&copy(&format!("{options} --summary-output s.json")));
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("aws kms enable-key"), "{}", done.stderr);
+    assert_eq!(
+        common::json(&rig.path("s.json"))["failure_groups"][0]["cause"],
+        "source_key"
+    );
+}

@@ -22,6 +22,7 @@ Examples:
 
 Only reads are made. Give it the options that the copy is to have.
 Exit codes: 0 nothing is in the way, though there may be warnings; 1 a problem.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct PreflightArgs {
     /// The source account.
     #[command(flatten)]
@@ -47,6 +48,9 @@ pub struct PreflightArgs {
     /// Copy jobs in flight, 1 to 1000, or `auto` [default: the number of workers]
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_MAX_IN_FLIGHT", value_name = "NUM|auto", value_parser = parse_in_flight, help_heading = "Pace")]
     pub max_in_flight: Option<MaxInFlight>,
+    /// Copy jobs in flight for one resource, 1 to 30; AWS runs one at a time
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MAX_IN_FLIGHT_PER_RESOURCE", value_name = "NUM", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=30), help_heading = "Pace")]
+    pub max_in_flight_per_resource: u16,
     /// Copy jobs in flight of one resource type, such as EBS=20; may be repeated
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_LIMIT", value_name = "TYPE=NUM", value_parser = parse_limit, value_delimiter = ',', help_heading = "Pace")]
     pub limit: Vec<(String, usize)>,
@@ -68,6 +72,9 @@ pub struct PreflightArgs {
     /// Do not look for copies and copy jobs that are there already
     #[arg(long, help_heading = "State")]
     pub no_reconcile: bool,
+    /// Copy points that are in the destination already
+    #[arg(long, help_heading = "State")]
+    pub force_recopy: bool,
 
     /// Role that AWS Backup uses, in the source account [default: service-role/AWSBackupDefaultServiceRole]
     #[arg(
@@ -86,6 +93,9 @@ pub struct PreflightArgs {
     /// Copy points whose status is EXPIRED too
     #[arg(long, help_heading = "Copies")]
     pub include_expired: bool,
+    /// Send points that AWS is known to refuse all the same
+    #[arg(long, help_heading = "Copies")]
+    pub try_all: bool,
     /// Leave the destination vault and its access policy as they are
     #[arg(long, help_heading = "Copies")]
     pub skip_dest_setup: bool,
@@ -139,6 +149,7 @@ impl PreflightArgs {
             filter: self.filter.clone(),
             workers: self.workers,
             max_in_flight: self.max_in_flight,
+            max_in_flight_per_resource: self.max_in_flight_per_resource,
             limit: self.limit.clone(),
             poll_interval: self.poll_interval,
             max_runtime_minutes: self.max_runtime_minutes,
@@ -147,10 +158,12 @@ impl PreflightArgs {
             reset: true,
             resume: false,
             no_reconcile: self.no_reconcile,
+            force_recopy: self.force_recopy,
             iam_role_arn: self.iam_role_arn.clone(),
             retention: self.retention,
             min_remaining_days: self.min_remaining_days,
             include_expired: self.include_expired,
+            try_all: self.try_all,
             skip_dest_setup: self.skip_dest_setup,
             dest_kms_key_arn: self.dest_kms_key_arn.clone(),
             dry_run: true,

@@ -103,6 +103,15 @@ impl SourceKeys {
         Ok(())
     }
 
+    /// The keys of the customer's that cannot be used now: copies of their points fail.
+    pub async fn unusable(&self) -> Vec<String> {
+        let answers = self.answers.lock().await;
+        let keys = answers.keys.values().filter_map(|answer| answer.as_ref().ok());
+        keys.filter(|key| !key.by_aws && !key.enabled)
+            .map(|key| key.arn.clone())
+            .collect()
+    }
+
     /// The keys that KMS did not say the manager of, and why, for the first of them.
     pub async fn unknown(&self) -> Option<(usize, ApiError)> {
         let answers = self.answers.lock().await;

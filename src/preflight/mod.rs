@@ -14,11 +14,11 @@ pub use accounts::{
     RoleFacts, cross_account_backup, endpoint, identity, no_identity, partition, pass_role, region_settings,
     role,
 };
-pub use place::{Space, clock, credentials, state_directory};
+pub use place::{Space, clock, credentials, room_for_state, state_directory};
 pub use quotas::{region_quotas, vault_quota};
 pub use vaults::{
     DestinationFacts, destination_vault, missing_key, policy, source_keys, source_vault, types_with_own_key,
-    unusable_source_vault, vault_key, vault_lock,
+    unusable_keys, unusable_source_vault, vault_key, vault_lock,
 };
 
 /// What a finding means for the copies.

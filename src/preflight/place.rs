@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use super::Finding;
+use super::{Finding, Verdict};
 use crate::aws::{CredentialsLife, Side};
 use crate::report::{bytes, duration};
 
@@ -92,6 +92,15 @@ pub struct Space {
     pub points: usize,
     /// Bytes of the journal at most.
     pub journal: u64,
+}
+
+/// The same for a copy that begins: it finds out by itself, and safely, when it writes.
+pub fn room_for_state(space: &Space) -> Finding {
+    let finding = state_directory(space);
+    Finding {
+        verdict: finding.verdict.min(Verdict::Warning),
+        ..finding
+    }
 }
 
 /// Whether there is room for the state.

@@ -244,6 +244,8 @@ fn state_needs_room_for_a_document_and_more_for_its_journal() {
             "{free:?} {points}"
         );
     }
+    assert_eq!(room_for_state(&space(Some(0), 1)).verdict, Verdict::Warning);
+    assert_eq!(room_for_state(&space(None, 1)).verdict, Verdict::Ok);
     let unwritable = Space {
         unwritable: Some("no".to_owned()),
         ..space(Some(u64::MAX), 1)

@@ -245,6 +245,19 @@ pub fn vault_key(
     finding.of(name.as_str())
 }
 
+/// Keys of points to copy that are disabled or about to be deleted.
+pub fn unusable_keys(keys: &[String]) -> Option<Finding> {
+    let first = keys.first()?;
+    Some(Finding::warning(
+        "source_keys",
+        format!(
+            "disabled or about to be deleted, so that copies of their points fail: {}",
+            keys.join(", ")
+        ),
+        format!("in the source account, run for each: aws kms enable-key --key-id {first}"),
+    ))
+}
+
 /// Points under keys that AWS manages. `unknown`: keys that KMS does not say the manager of, and why.
 pub fn source_keys(managed: usize, unknown: Option<&(usize, ApiError)>) -> Finding {
     const CHECK: &str = "source_keys";

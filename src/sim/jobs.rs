@@ -31,6 +31,7 @@ const DEFAULT_KEY: &str = "Copy job failed because the destination Backup vault 
 /// What EC2 says of a snapshot that is to be shared with another account for its copy.
 const MANAGED_KEY: &str =
     "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot.";
+const DISABLED_KEY: &str = "KMS key is either disabled or pending deletion or access to KMS key is denied.";
 const OUT_OF_RANGE: &str = "Copy job failed. The retention specified in the job is not within the range \
     specified for the target Backup Vault.";
 
@@ -321,6 +322,10 @@ impl World {
         let key_of_point = point.key_arn.as_deref().filter(|_| !is_fully_managed(&point.arn));
         if key.0 != account && key_of_point.is_some_and(|arn| self.is_managed_key(arn)) {
             return Some(MANAGED_KEY);
+        }
+        let is_disabled = |arn| self.keys.get(arn).is_some_and(|key| !key.enabled);
+        if key_of_point.is_some_and(is_disabled) {
+            return Some(DISABLED_KEY);
         }
         let days = lifecycle
             .or(point.lifecycle.as_ref())

@@ -75,6 +75,7 @@ pub(in crate::cli) async fn run(args: PreflightArgs, session: &Session) -> Resul
             is_plan: false,
         };
         findings.extend(Box::pin(look.all()).await);
+        findings.push(preflight::state_directory(&look.space()));
     }
     to_stdout(|out| report::preflight(&findings, args.form.output, out))?;
     let is_problem = |finding: &Finding| finding.verdict == Verdict::Problem;
@@ -194,7 +195,7 @@ impl Look<'_> {
             tallies.iter().map(managed).sum(),
             unknown.as_ref(),
         ));
-        findings.push(preflight::state_directory(&self.space()));
+        findings.extend(preflight::unusable_keys(&self.clients.keys.unusable().await));
         findings
     }
 
@@ -206,6 +207,7 @@ impl Look<'_> {
             return Vec::new();
         }
         let mut findings = Box::pin(self.all()).await;
+        findings.push(preflight::room_for_state(&self.space()));
         findings.retain(|finding| finding.verdict != Verdict::Ok);
         findings
     }
