@@ -10,6 +10,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 
 use crate::copy::eligibility::SkipReason;
+use crate::copy::retention::{self, Retention};
 use crate::domain::{RecoveryPoint, RecoveryPointArn, RecoveryPointStatus, in_milliseconds};
 use crate::state::{ItemState, Items};
 
@@ -48,8 +49,10 @@ pub struct VaultVerification {
     pub not_copyable: BTreeMap<String, usize>,
     /// Points of the destination vault that answer to no point of the source.
     pub extra: usize,
-    /// Copies whose size, status or retention is not that of the source.
+    /// Copies whose size or status is not that of the source, or whose retention is not what it was to be.
     pub mismatched: Vec<ReportedPoint>,
+    /// Those of them whose retention it is.
+    pub other_retention: usize,
 }
 
 impl VaultVerification {
@@ -101,13 +104,15 @@ pub struct Comparison<'a> {
     pub recorded: &'a Items,
     /// ARN of the source vault.
     pub source_vault_arn: &'a str,
+    /// Retention that the copies were to have.
+    pub retention: Retention,
 }
 
-/// Compares. `skip` says which source points have no copy by design; `each` is told of every point of the
+/// Compares. `skip` says which source points have no copy by design, once for each, in their order; `each` is told of every point of the
 /// source, and of those of the destination that answer to none, as they are found.
 pub fn compare(
     what: &Comparison<'_>,
-    skip: impl Fn(&RecoveryPoint) -> Option<SkipReason>,
+    mut skip: impl FnMut(&RecoveryPoint) -> Option<SkipReason>,
     each: impl FnMut(&Finding<'_>),
 ) -> VaultVerification {
     let mut report = Report {
@@ -116,6 +121,7 @@ pub fn compare(
             ..VaultVerification::default()
         },
         each,
+        retention: what.retention,
     };
     let by_arn: HashMap<&RecoveryPointArn, &RecoveryPoint> = what
         .destination
@@ -162,6 +168,7 @@ fn recorded_copy(what: &Comparison<'_>, point: &RecoveryPoint) -> Option<Recover
 struct Report<F> {
     vault: VaultVerification,
     each: F,
+    retention: Retention,
 }
 
 impl<F: FnMut(&Finding<'_>)> Report<F> {
@@ -188,7 +195,13 @@ impl<F: FnMut(&Finding<'_>)> Report<F> {
 
     fn matched(&mut self, point: &RecoveryPoint, copy: &RecoveryPoint) {
         self.vault.matched += 1;
-        let notes = differences(point, copy);
+        let mut notes = differences(point, copy);
+        if let Some(asked) = self.retention.lifecycle(point.lifecycle.as_ref())
+            && let Some(note) = retention::difference(&asked, &copy.lifecycle.clone().unwrap_or_default())
+        {
+            self.vault.other_retention += 1;
+            notes.push(note);
+        }
         if notes.is_empty() {
             self.tell(PointResult::Matched, Some(point), Some(copy), None);
         } else {
@@ -316,15 +329,6 @@ fn differences(point: &RecoveryPoint, copy: &RecoveryPoint) -> Vec<String> {
         && ours != theirs
     {
         notes.push(format!("{ours} bytes, the copy {theirs}"));
-    }
-    let days = |p: &RecoveryPoint| p.lifecycle.as_ref().and_then(|l| l.delete_after_days);
-    if days(point) != days(copy) {
-        let text = |d: Option<i64>| d.map_or_else(|| "for ever".to_owned(), |d| format!("{d} days"));
-        notes.push(format!(
-            "kept {}, the copy {}",
-            text(days(point)),
-            text(days(copy))
-        ));
     }
     notes
 }

@@ -32,7 +32,14 @@ fn run(arguments: &[&str]) -> (i32, String, String) {
 #[test]
 fn help_and_version_end_with_0() {
     for command in [
-        "list", "filter", "copy", "verify", "status", "failures", "simulate",
+        "list",
+        "filter",
+        "preflight",
+        "copy",
+        "verify",
+        "status",
+        "failures",
+        "simulate",
     ] {
         let (code, out, _) = run(&[command, "--help"]);
         assert_eq!(code, 0);
@@ -132,7 +139,15 @@ fn scripts_and_manual_are_printed() {
 
 #[test]
 fn every_option_with_a_value_has_an_environment_twin() {
-    for command in ["list", "filter", "copy", "verify", "status", "failures"] {
+    for command in [
+        "list",
+        "filter",
+        "preflight",
+        "copy",
+        "verify",
+        "status",
+        "failures",
+    ] {
         let (_, help, _) = run(&[command, "--help"]);
         for line in help
             .lines()

@@ -279,7 +279,8 @@ fn starts_that_are_denied_or_name_a_wrong_role_stop_the_run() {
     assert_stopped(&denied, &done, "access_denied", 60);
 
     let wrong = rig(60, "0", &[]);
-    let role = "--iam-role-arn arn:aws:iam::111122223333:role/elsewhere";
+    // A preflight would see it.
+    let role = "--iam-role-arn arn:aws:iam::111122223333:role/elsewhere --skip-preflight";
     let done = wrong.run(&copy(role));
     assert_stopped(&wrong, &done, "role", 60);
 }
@@ -373,7 +374,8 @@ fn a_retention_that_is_mended_lets_the_rest_through() {
 #[test]
 fn a_vault_under_the_default_key_stops_a_run_of_types_that_need_another() {
     let rig = seeded("EBS", ALLOWS);
-    let done = rig.run(&copy(""));
+    // A preflight would see it.
+    let done = rig.run(&copy("--skip-preflight"));
     assert_stopped(&rig, &done, "vault_key", 30);
     assert!(done.stderr.contains("--dest-kms-key-arn"), "{}", done.stderr);
     done.assert_copied_once(0);

@@ -25,9 +25,14 @@ pub struct AwsClock {
 }
 
 impl AwsClock {
+    /// How far it is ahead of ours; nothing within the tolerance.
+    pub fn ahead(&self) -> TimeDelta {
+        TimeDelta::milliseconds(self.ahead.load(Ordering::Relaxed))
+    }
+
     /// The time by AWS's clock, to be compared with dates that AWS gives.
     pub fn now(&self) -> DateTime<Utc> {
-        Utc::now() + TimeDelta::milliseconds(self.ahead.load(Ordering::Relaxed))
+        Utc::now() + self.ahead()
     }
 
     /// Takes note of the `Date` of an answer to a request that was sent and answered at these times.

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, future};
+use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -69,7 +70,32 @@ struct Renewal {
     given_up: bool,
 }
 
+/// How long credentials last, and what comes after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialsLife {
+    /// When they end, as whoever gave them out says.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// Whether they are keys with a session token in the environment: these end, and nothing says when.
+    pub are_temporary_keys: bool,
+    /// Whether this process can get others when they end.
+    pub are_renewable: bool,
+    /// What to do about it.
+    pub advice: String,
+}
+
 impl RenewableCredentials {
+    /// How long they last.
+    pub(super) async fn life(&self) -> CredentialsLife {
+        let origin = Origin::find(self.shared.profile.as_deref()).await;
+        let current = self.shared.current();
+        CredentialsLife {
+            ends_at: current.expiry().map(DateTime::from),
+            are_temporary_keys: origin == Origin::Environment && current.session_token().is_some(),
+            are_renewable: origin.is_renewable(),
+            advice: origin.advice(),
+        }
+    }
+
     /// Credentials that STS has accepted, which came from `profile` if one was named or found.
     pub(super) fn new(
         credentials: Credentials,

@@ -28,12 +28,51 @@ impl CustomEndpoint {
     }
 }
 
-/// The endpoint in force for AWS Backup by the AWS environment variables, if it is not AWS's own.
-pub fn custom_endpoint() -> Option<CustomEndpoint> {
-    let url = env::var("AWS_ENDPOINT_URL_BACKUP")
+/// A service that is asked beside AWS Backup and STS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    /// Roles.
+    Iam,
+    /// Keys.
+    Kms,
+}
+
+impl Service {
+    /// As its environment variable ends.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Iam => "IAM",
+            Self::Kms => "KMS",
+        }
+    }
+}
+
+/// Whether a service may be asked: a rehearsal never reaches AWS, not even with a question.
+///
+/// # Errors
+/// If it may not, in words.
+pub(super) fn may_be_asked(service: Service) -> Result<(), String> {
+    let is_rehearsal = custom_endpoint().is_some_and(|endpoint| endpoint.simulated);
+    if !is_rehearsal || url_for(service.name()).is_some_and(|url| is_loopback(&url)) {
+        return Ok(());
+    }
+    Err(format!(
+        "this is a rehearsal, and AWS_ENDPOINT_URL_{} names no stand-in for that service on this machine",
+        service.name()
+    ))
+}
+
+/// The endpoint of a service by the AWS environment variables, if it is not AWS's own.
+fn url_for(service: &str) -> Option<String> {
+    env::var(format!("AWS_ENDPOINT_URL_{service}"))
         .or_else(|_| env::var("AWS_ENDPOINT_URL"))
         .ok()
-        .filter(|url| !url.trim().is_empty())?;
+        .filter(|url| !url.trim().is_empty())
+}
+
+/// The endpoint in force for AWS Backup by the AWS environment variables, if it is not AWS's own.
+pub fn custom_endpoint() -> Option<CustomEndpoint> {
+    let url = url_for("BACKUP")?;
     let simulated = env::var_os(SIMULATED).is_some() || is_loopback(&url);
     Some(CustomEndpoint { url, simulated })
 }

@@ -17,6 +17,10 @@ pub(super) enum RetryRule {
     /// Starts: only what surely never reached AWS. A lost answer is settled by the caller, and
     /// throttling slows all starts down instead of repeating one.
     OnlyUnsent,
+    /// Questions whose answer is nice to have, put to other services than AWS Backup: what was answered with
+    /// a passing fault. A service that cannot be reached (many networks let only some through) must not hold
+    /// up a run, nor one that rejects an identity which AWS Backup accepts.
+    Question,
 }
 
 impl RetryRule {
@@ -24,7 +28,14 @@ impl RetryRule {
         match self {
             Self::Repeatable => matches!(error.class, ErrorClass::Transient | ErrorClass::Throttling),
             Self::OnlyUnsent => error.class == ErrorClass::Transient && !error.in_doubt(),
+            Self::Question => error.http_status.is_some() && Self::Repeatable.covers(error),
         }
+    }
+
+    /// Whether credentials that were rejected with this error are worth a renewal.
+    pub(super) fn renews_for(self, error: &ApiError) -> bool {
+        error.class == ErrorClass::Credentials
+            && (self != Self::Question || error.code.starts_with("Expired"))
     }
 }
 
@@ -60,6 +71,12 @@ mod tests {
     fn reads_are_repeated_after_passing_faults_and_starts_only_if_they_were_not_sent() {
         let error = |class| ApiError::local("StartCopyJob", "X", "x", class);
         let lost = ApiError::cut_short("StartCopyJob", "half an answer");
+        let mut answered = error(ErrorClass::Transient);
+        answered.http_status = Some(500);
+        assert!(
+            RetryRule::Question.covers(&answered)
+                && !RetryRule::Question.covers(&error(ErrorClass::Transient))
+        );
         for (error, repeatable, only_unsent) in [
             (error(ErrorClass::Transient), true, true),
             (lost, true, false),
@@ -72,6 +89,24 @@ mod tests {
             assert_eq!(RetryRule::Repeatable.covers(&error), repeatable, "{error:?}");
             assert_eq!(RetryRule::OnlyUnsent.covers(&error), only_unsent, "{error:?}");
         }
+    }
+
+    #[test]
+    fn another_service_that_rejects_an_identity_costs_no_renewal_unless_it_has_expired() {
+        let rejected = |code| ApiError::local("DescribeKey", code, "x", ErrorClass::Credentials);
+        for (code, by_question) in [
+            ("ExpiredTokenException", true),
+            ("UnrecognizedClientException", false),
+        ] {
+            assert!(RetryRule::Repeatable.renews_for(&rejected(code)));
+            assert_eq!(
+                RetryRule::Question.renews_for(&rejected(code)),
+                by_question,
+                "{code}"
+            );
+        }
+        let denied = ApiError::local("DescribeKey", "AccessDenied", "x", ErrorClass::AccessDenied);
+        assert!(!RetryRule::Repeatable.renews_for(&denied));
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn client(loaded: Loaded, settings: SideSettings, profile: Option<String>, conte
         ..
     } = loaded;
     let credentials = RenewableCredentials::new(credentials, settings.clone(), profile, context.clone());
-    BackupClient::new(&config, settings, credentials, context, arn)
+    BackupClient::new(config, settings, credentials, context, arn)
 }
 
 /// The one profile that belongs to the account: of those that name it, else of those with keys. If

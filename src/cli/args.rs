@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::vault_options::parse_source_vault;
+use crate::copy::retention::Retention;
 use crate::domain::{AccountId, BackupVaultName, IamRoleArn, Region};
 use crate::report::OutputFormat;
 
@@ -105,6 +106,8 @@ pub enum Command {
     List(ListArgs),
     /// Show which recovery points the APMID filters select
     Filter(FilterArgs),
+    /// Look at all that a copy depends on, before it begins; nothing is changed
+    Preflight(Box<PreflightArgs>),
     /// Copy recovery points to the destination account; resumable
     Copy(Box<CopyArgs>),
     /// Check that every copyable recovery point is in the destination account
@@ -316,6 +319,14 @@ pub struct VerifyArgs {
     /// Form of the output.
     #[command(flatten)]
     pub form: OutputForm,
+    /// Retention that the copies were to have, as `copy` was told: source, days=N, never (36,500 days), omit (any)
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_RETENTION",
+        value_name = "RULE",
+        default_value = "source"
+    )]
+    pub retention: Retention,
     /// Write the missing recovery points to this file: as CSV if its name ends in .csv, else one ARN a line
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_MISSING_OUTPUT", value_name = "FILE")]
     pub missing_output: Option<PathBuf>,
@@ -330,6 +341,7 @@ pub struct VerifyArgs {
 pub use super::copy_args::CopyArgs;
 pub use super::filter_options::FilterOptions;
 pub use super::plan_options::PlanOptions;
+pub use super::preflight_args::PreflightArgs;
 pub use super::state_args::{FailuresArgs, StatusArgs};
 pub use super::vault_options::VaultOptions;
 

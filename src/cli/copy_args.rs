@@ -171,6 +171,9 @@ pub struct CopyArgs {
     /// Send points that AWS is known to refuse all the same
     #[arg(long, help_heading = "Copies")]
     pub try_all: bool,
+    /// Do not look beforehand at what copies depend on (see `preflight`)
+    #[arg(long, help_heading = "Copies")]
+    pub skip_preflight: bool,
     /// Do not create the destination vault and do not touch its access policy
     #[arg(long, help_heading = "Copies")]
     pub skip_dest_setup: bool,
@@ -286,7 +289,7 @@ fn parse_retry() -> impl TypedValueParser<Value = RetryFailed> {
         .map(|name| FailureCause::named(&name).map_or(RetryFailed::All, RetryFailed::Of))
 }
 
-fn parse_in_flight(text: &str) -> Result<MaxInFlight, String> {
+pub(super) fn parse_in_flight(text: &str) -> Result<MaxInFlight, String> {
     if text == "auto" {
         return Ok(MaxInFlight::Auto);
     }
@@ -296,7 +299,7 @@ fn parse_in_flight(text: &str) -> Result<MaxInFlight, String> {
     }
 }
 
-fn parse_limit(text: &str) -> Result<(String, usize), String> {
+pub(super) fn parse_limit(text: &str) -> Result<(String, usize), String> {
     text.split_once('=')
         .and_then(|(name, n)| Some((name.trim().to_owned(), n.trim().parse::<usize>().ok()?)))
         .filter(|(name, n)| !name.is_empty() && (1..=MAX_IN_FLIGHT).contains(n))

@@ -14,6 +14,7 @@ mod nearest;
 mod output;
 pub mod plan_options;
 mod point_list;
+mod preflight_args;
 mod prices;
 mod repeats;
 mod resume_command;
@@ -130,6 +131,7 @@ fn check(command: &Command) -> Result<(), AppError> {
             copy::check(args)?;
             Selection::check(&args.filter)
         }
+        Command::Preflight(args) => Selection::check(&args.filter),
         Command::List(args) => list::check(args),
         Command::Filter(args) => Selection::check(&args.filter),
         Command::Verify(args) => {
@@ -222,6 +224,7 @@ async fn dispatch(command: Command, mut session: Session) -> Result<Outcome, App
     match command {
         Command::List(args) => Box::pin(list::run(args, &session)).await,
         Command::Filter(args) => Box::pin(filter::run(args, &session)).await,
+        Command::Preflight(args) => Box::pin(copy::preflight::run(*args, &session)).await,
         Command::Copy(args) => Box::pin(copy::run(*args, session)).await,
         Command::Verify(args) => Box::pin(verify::run(*args, &session)).await,
         Command::Status(args) => status::run(&args),

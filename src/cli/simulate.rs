@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::domain::Region;
-use crate::sim::{FaultSpec, MaxJobs, Options, Range, SeedVault, Server, SimError, access_key};
+use crate::sim::{FaultSpec, Lack, MaxJobs, Options, Range, SeedVault, Server, SimError, access_key};
 
 mod args;
 
@@ -108,6 +108,8 @@ fn environment(url: &str, directory: &Path, region: &Region) -> Vec<(&'static st
     let mut all: Vec<(&'static str, OsString)> = [
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_BACKUP",
+        "AWS_ENDPOINT_URL_IAM",
+        "AWS_ENDPOINT_URL_KMS",
         "AWS_ENDPOINT_URL_STS",
     ]
     .map(|name| (name, url.into()))

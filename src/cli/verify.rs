@@ -11,8 +11,9 @@ use super::output::to_stdout;
 use super::selection::Selection;
 use super::vault_choice::{self, ChosenVault};
 use crate::aws::{BackupClient, BackupVault};
-use crate::copy::eligibility::EligibilityRules;
+use crate::copy::eligibility::{EligibilityRules, SkipReason};
 use crate::copy::plan::PlanRules;
+use crate::copy::source_keys::{PointsByKey, SourceKeys};
 use crate::domain::{BackupVaultArn, RecoveryPoint};
 use crate::error::{AppError, Outcome};
 use crate::report::{self, AuditedVault, OutputFormat, PointAudit, WholeFile};
@@ -71,21 +72,16 @@ pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, 
     let destination = connections.destination(&args.dest).await?;
     selection.load().await?;
     let vaults = vault_choice::choose(&args.vaults, &args.dest, &source).await?;
+    let sides = Sides {
+        keys: SourceKeys::new(source.clone()),
+        source,
+        destination,
+    };
     let mut audit = audit(&args)?;
     let mut results = Vec::new();
     for vault in &vaults {
         let audit = audit.as_mut().map(|(_, audit)| audit);
-        results.push(
-            Box::pin(verify_vault(
-                &args,
-                &source,
-                &destination,
-                vault,
-                &selection,
-                audit,
-            ))
-            .await?,
-        );
+        results.push(Box::pin(verify_vault(&args, &sides, vault, &selection, audit)).await?);
     }
     selection.report_unmatched();
     if let Some(path) = &args.missing_output {
@@ -107,10 +103,22 @@ pub(super) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, 
     })
 }
 
+/// The two accounts.
+#[derive(Debug)]
+struct Sides {
+    source: BackupClient,
+    destination: BackupClient,
+    /// Keys of the source account.
+    keys: SourceKeys,
+}
+
 async fn verify_vault(
     args: &VerifyArgs,
-    source: &BackupClient,
-    destination: &BackupClient,
+    Sides {
+        source,
+        destination,
+        keys,
+    }: &Sides,
     chosen: &ChosenVault,
     selection: &Selection,
     mut audit: Option<&mut PointAudit>,
@@ -140,6 +148,7 @@ async fn verify_vault(
         destination: &dest_points,
         recorded: &recorded,
         source_vault_arn: vault.arn.as_str(),
+        retention: args.retention,
     };
     let audited = AuditedVault {
         name: vault.name.as_str(),
@@ -151,10 +160,36 @@ async fn verify_vault(
             audit.point(audited, finding);
         }
     };
-    let mut result = compare(&what, |point| rules.skip(point), each);
+    let mut reasons = skip_reasons(&source_points, &rules, keys).await.into_iter();
+    let mut result = compare(&what, |_| reasons.next().flatten(), each);
     result.backup_vault_name = vault.name.to_string();
     result.destination_backup_vault_arn = dest_arn.to_string();
     Ok(result)
+}
+
+/// Why points have no copy by design, for each.
+async fn skip_reasons(
+    points: &[RecoveryPoint],
+    rules: &PlanRules<'_>,
+    keys: &SourceKeys,
+) -> Vec<Option<SkipReason>> {
+    let mut reasons: Vec<_> = points.iter().map(|point| rules.skip(point)).collect();
+    let mut by_key = PointsByKey::default();
+    for ((number, point), _) in (0..)
+        .zip(points)
+        .zip(&reasons)
+        .filter(|(_, reason)| reason.is_none())
+    {
+        if let Some(key) = rules.deciding_key(point) {
+            by_key.add(key, number);
+        }
+    }
+    for number in keys.find(&by_key).await.by_aws {
+        if let Some(reason) = usize::try_from(number).ok().and_then(|at| reasons.get_mut(at)) {
+            *reason = Some(SkipReason::AwsManagedKey);
+        }
+    }
+    reasons
 }
 
 /// What the state tells of the points.

@@ -334,6 +334,7 @@ impl<'a> Driver<'a> {
             state_error: self.state_error.take(),
             stats,
             repeated_calls: self.engine.repeated_calls,
+            other_retention: std::mem::take(&mut self.engine.other_retention),
             failures: self.engine.failures(),
         }
     }

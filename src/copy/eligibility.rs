@@ -114,12 +114,26 @@ pub fn skip_reason(point: &RecoveryPoint, rules: EligibilityRules, now: DateTime
     if is_unsupported(point) {
         return Some(SkipReason::UnsupportedType);
     }
-    let aws_managed_key = !is_fully_managed(point)
-        && point
-            .encryption_key_arn
-            .as_deref()
-            .is_some_and(|key| key.contains(":alias/aws/"));
-    aws_managed_key.then_some(SkipReason::AwsManagedKey)
+    let by_alias =
+        !is_fully_managed(point) && point.encryption_key_arn.as_deref().is_some_and(is_alias_of_aws);
+    by_alias.then_some(SkipReason::AwsManagedKey)
+}
+
+/// Whether a key's ARN is that of an alias which AWS keeps for the keys that it manages.
+fn is_alias_of_aws(key_arn: &str) -> bool {
+    key_arn.contains(":alias/aws/")
+}
+
+/// The key that decides whether a point can be copied to another account: a key that AWS manages cannot be
+/// shared, and who manages a key does not show in its ARN. `None` if no key decides: AWS Backup encrypts
+/// what it holds itself (by the type, or by the ARN of the point) anew for each vault.
+pub fn deciding_key(point: &RecoveryPoint) -> Option<&str> {
+    let is_held_by_backup = |point: &RecoveryPoint| {
+        let parts = point.recovery_point_arn.parts();
+        parts.is_some_and(|parts| parts.service == "backup")
+    };
+    let key = point.encryption_key_arn.as_deref()?;
+    (key.contains(":kms:") && !is_fully_managed(point) && !is_held_by_backup(point)).then_some(key)
 }
 
 fn is_unsupported(point: &RecoveryPoint) -> bool {
@@ -301,6 +315,34 @@ mod tests {
         };
         assert!(is_fully_managed(&point) && !is_fully_managed_type("EBS"));
         assert_eq!(reason(&point), None);
+    }
+
+    #[test]
+    fn a_key_decides_about_what_other_services_hold() {
+        let key = "arn:aws:kms:us-east-1:123456789012:key/k";
+        let under = |point: RecoveryPoint| RecoveryPoint {
+            encryption_key_arn: Some(key.to_owned()),
+            ..point
+        };
+        let snapshot = || {
+            point(
+                "arn:aws:ec2:us-east-1::snapshot/s",
+                "arn:aws:ec2:us-east-1:1:volume/v",
+                "EBS",
+            )
+        };
+        assert_eq!(deciding_key(&under(snapshot())), Some(key));
+        assert_eq!(deciding_key(&snapshot()), None);
+        assert_eq!(deciding_key(&under(efs())), None);
+        // A type that is not known here, which AWS Backup holds.
+        let resource_type = "Aurora DSQL 2".to_owned();
+        assert_eq!(
+            deciding_key(&under(RecoveryPoint {
+                resource_type,
+                ..efs()
+            })),
+            None
+        );
     }
 
     #[test]

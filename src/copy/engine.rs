@@ -19,6 +19,7 @@ use super::durations::JobDurations;
 use super::event::{CopyEventKind, ItemFailure, RunStats, StopReason, VaultProgress};
 use super::failure::FailureCause;
 use super::poller::{Poll, Poller};
+use super::retention::OtherRetention;
 use super::run::{RunPolicy, VaultLedger};
 use super::scheduler::{ItemId, Scheduler};
 use crate::aws::StartCopyJob;
@@ -71,6 +72,8 @@ pub(super) struct Engine<'a> {
     /// Calls that settled lost answers, and starts that were sent again for it.
     pub(super) repeated_calls: u64,
     pub(super) systemic: Option<(FailureCause, String)>,
+    /// Copies that were given another retention than was asked for.
+    pub(super) other_retention: OtherRetention,
     stop: Option<StopReason>,
     effects: Vec<Effect>,
     completed_before: usize,
@@ -93,6 +96,7 @@ impl<'a> Engine<'a> {
             vanished: HashSet::new(),
             repeated_calls: 0,
             systemic: None,
+            other_retention: OtherRetention::default(),
             stop: None,
             effects: Vec::new(),
             policy,

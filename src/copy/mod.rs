@@ -27,5 +27,6 @@ pub mod settle;
 mod share;
 #[cfg(test)]
 mod simulation;
+pub mod source_keys;
 pub mod stop;
 pub mod window;

@@ -9,9 +9,10 @@ use super::engine::{AGAIN, CLOCK_TOLERANCE, Engine, Moment};
 use super::event::{CopyEventKind, ItemFailure, StopReason};
 use super::failure::{FailureCause, JOB_FAILED, JOB_PARTIAL, Remedy};
 use super::poller::Seen;
+use super::retention;
 use super::scheduler::ItemId;
 use crate::aws::{ApiError, ErrorClass, StartedCopyJob};
-use crate::domain::{CopyJob, CopyJobId, CopyJobState};
+use crate::domain::{CopyJob, CopyJobId, CopyJobState, Lifecycle, RecoveryPointArn};
 use crate::state::{ItemState, JournalRecord};
 
 /// Longest wait after AWS refused a job for its quota, if none ends meanwhile.
@@ -333,6 +334,7 @@ impl Engine<'_> {
         let Some(arn) = self.arn(id) else { return };
         self.durations.add(now.elapsed.saturating_sub(started));
         self.breaker.completed();
+        self.compare_retention(id, &arn, job.destination_lifecycle.as_ref());
         let record = JournalRecord::Completed {
             recovery_point_arn: arn.clone(),
             copy_job_id: job.copy_job_id,
@@ -344,6 +346,20 @@ impl Engine<'_> {
         self.emit(CopyEventKind::ItemCompleted {
             recovery_point_arn: arn,
         });
+    }
+}
+
+impl Engine<'_> {
+    /// Notes a copy that is kept for another time than it was to be, where AWS tells and something was asked for.
+    fn compare_retention(&mut self, id: ItemId, arn: &RecoveryPointArn, given: Option<&Lifecycle>) {
+        let asked = self
+            .row(id)
+            .and_then(|(_, row)| self.policy.retention.lifecycle(row.lifecycle().as_ref()));
+        if let (Some(asked), Some(given)) = (asked, given)
+            && let Some(difference) = retention::difference(&asked, given)
+        {
+            self.other_retention.add(arn.clone(), difference);
+        }
     }
 }
 

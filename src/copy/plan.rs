@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::eligibility::{EligibilityRules, SkipReason, skip_reason};
+use super::eligibility::{EligibilityRules, SkipReason, deciding_key, skip_reason};
 use super::event::ItemFailure;
 use super::failure::FailureCause;
 use crate::domain::RecoveryPoint;
@@ -137,6 +137,12 @@ impl PlanRules<'_> {
             Decision::NoMetadata => Some(SkipReason::NoMetadata),
             Decision::Selected => skip_reason(point, self.eligibility, self.now),
         }
+    }
+
+    /// The key that decides whether a point which is not passed over can be copied (see
+    /// [`deciding_key`]). `None` if no key decides, or if what AWS cannot do is tried all the same.
+    pub fn deciding_key<'p>(&self, point: &'p RecoveryPoint) -> Option<&'p str> {
+        deciding_key(point).filter(|_| !self.eligibility.try_all)
     }
 
     /// The item of a newly listed point.

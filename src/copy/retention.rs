@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::domain::Lifecycle;
+use crate::domain::{Lifecycle, RecoveryPointArn};
 
 /// Longest retention that AWS Backup takes, in days: a hundred years.
 pub const MOST_DAYS: i64 = 36_500;
@@ -69,6 +69,36 @@ impl Retention {
     }
 }
 
+/// Days for which a point is kept; `None` for ever. AWS writes -1 for that too.
+fn days_kept(lifecycle: &Lifecycle) -> Option<i64> {
+    lifecycle.delete_after_days.filter(|days| *days > 0)
+}
+
+/// How long a copy is kept, if that is not what was asked for, in words. Days in cold storage are not compared: AWS
+/// passes over them for types that have none.
+pub fn difference(asked: &Lifecycle, given: &Lifecycle) -> Option<String> {
+    let (asked, given) = (days_kept(asked), days_kept(given));
+    let text = |days: Option<i64>| days.map_or_else(|| "for ever".to_owned(), |days| format!("{days} days"));
+    (asked != given).then(|| format!("to be kept {}, kept {}", text(asked), text(given)))
+}
+
+/// Copies that were given another retention than was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OtherRetention {
+    /// How many.
+    pub points: usize,
+    /// The first of them, and the difference.
+    pub sample: Option<(RecoveryPointArn, String)>,
+}
+
+impl OtherRetention {
+    /// One more.
+    pub fn add(&mut self, point: RecoveryPointArn, difference: String) {
+        self.points += 1;
+        self.sample.get_or_insert((point, difference));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +126,28 @@ mod tests {
             .lifecycle(Some(&own))
             .and_then(|l| l.delete_after_days);
         assert_eq!(never, Some(36_500));
+    }
+
+    #[test]
+    fn for_ever_is_the_same_however_aws_writes_it() {
+        let days = |delete_after_days| Lifecycle {
+            delete_after_days,
+            ..Lifecycle::default()
+        };
+        for (asked, given, wanted) in [
+            (None, None, None),
+            (None, Some(-1), None),
+            (Some(35), Some(35), None),
+            (Some(35), None, Some("to be kept 35 days, kept for ever")),
+            (Some(-1), Some(7), Some("to be kept for ever, kept 7 days")),
+        ] {
+            let found = difference(&days(asked), &days(given));
+            assert_eq!(found.as_deref(), wanted, "{asked:?} {given:?}");
+        }
+        let cold = Lifecycle {
+            move_to_cold_storage_after_days: Some(1),
+            ..days(Some(35))
+        };
+        assert_eq!(difference(&cold, &days(Some(35))), None);
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::event::{ItemFailure, RunStats, StopReason};
 use super::failure::FailureCause;
-use super::retention::Retention;
+use super::retention::{OtherRetention, Retention};
 use super::scheduler::Limits;
 use super::stop::RuntimeLimit;
 use crate::domain::{BackupVaultArn, BackupVaultName, IamRoleArn, RecoveryPointArn};
@@ -74,6 +74,8 @@ pub struct RunEnd {
     pub stats: RunStats,
     /// Calls that settled starts whose answer was lost, and starts that were sent again for it.
     pub repeated_calls: u64,
+    /// Copies that this process saw end, and that were given another retention than was asked for.
+    pub other_retention: OtherRetention,
     /// Every failure of this process, and those loaded with the state.
     pub failures: Vec<(RecoveryPointArn, ItemFailure)>,
 }

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::console::Console;
 use super::failures::FailureGroup;
-use super::text::bytes;
+use super::text::{bytes, sanitize};
 use super::whole_file::WholeFile;
+use crate::copy::retention::OtherRetention;
 
 /// A point that was not copied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,6 +26,37 @@ pub struct SummaryFailure {
     pub error_code: String,
     /// What it means, as a stable name.
     pub cause: String,
+}
+
+/// Copies that were given another retention than was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RetentionSummary {
+    /// How many of those that this process saw end.
+    pub count: usize,
+    /// One of them, and the difference; `None` if there is none.
+    pub sample: Option<String>,
+}
+
+impl RetentionSummary {
+    /// Of what a run has found.
+    pub fn of(found: &OtherRetention) -> Self {
+        let sample = found.sample.as_ref();
+        Self {
+            count: found.points,
+            sample: sample.map(|(point, difference)| format!("{point}: {difference}")),
+        }
+    }
+
+    /// What is to be said of it.
+    fn line(&self) -> Option<String> {
+        let sample = sanitize(self.sample.as_deref()?);
+        Some(format!(
+            "WARNING: {} copies were given another retention than was asked for, such as that of {sample}. verify \
+             --points-output lists all of the vault; aws backup update-recovery-point-lifecycle, in the destination \
+             account, sets it",
+            self.count
+        ))
+    }
 }
 
 /// One vault's part.
@@ -87,6 +119,8 @@ pub struct Summary {
     pub failures: Vec<SummaryFailure>,
     /// The same, by cause.
     pub failure_groups: Vec<FailureGroup>,
+    /// Copies that were given another retention than was asked for.
+    pub other_retention: RetentionSummary,
     /// Points passed over, by reason.
     pub skipped_by_reason: BTreeMap<String, usize>,
     /// Bytes of the copied points, where AWS gives sizes.
@@ -171,6 +205,9 @@ impl Summary {
             console.line(&format!("  Duration: {}", self.duration_formatted));
         }
         for line in self.failure_groups.iter().flat_map(FailureGroup::lines) {
+            console.line(&line);
+        }
+        if let Some(line) = self.other_retention.line() {
             console.line(&line);
         }
         if quiet {

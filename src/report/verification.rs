@@ -119,7 +119,11 @@ fn text(vault: &VaultVerification, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "  Extra in the destination: {}", vault.extra)?;
     if !vault.mismatched.is_empty() {
-        writeln!(out, "  Different: {}", vault.mismatched.len())?;
+        let retention = match vault.other_retention {
+            0 => String::new(),
+            n => format!(" ({n} with another retention than they were to have)"),
+        };
+        writeln!(out, "  Different: {}{retention}", vault.mismatched.len())?;
         points(&vault.mismatched, out)?;
     }
     writeln!(out)

@@ -12,15 +12,58 @@ use super::ledger::CallRecord;
 use super::reply::{Body, Refusal};
 use super::request::Request;
 use super::world::{Caller, World};
-use super::{backup_api, identity_api, sts_api};
+use super::{backup_api, iam_api, identity_api, kms_api, sts_api};
 
 /// How far a caller's clock may be off.
 const MOST_SKEW: TimeDelta = TimeDelta::minutes(5);
 
+/// A service of AWS, by which requests and answers have their form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    Backup,
+    Iam,
+    Kms,
+    Sts,
+}
+
+impl Service {
+    /// The service and the operation of a request.
+    fn of(request: &Request) -> (Self, &'static str) {
+        if let Some(operation) = kms_api::operation(request) {
+            (Self::Kms, operation)
+        } else if let Some(operation) = iam_api::operation(request) {
+            (Self::Iam, operation)
+        } else if request.method == "POST" && request.path.is_empty() {
+            (Self::Sts, sts_api::operation(request))
+        } else {
+            (Self::Backup, backup_api::operation(request))
+        }
+    }
+
+    /// What stands before its operations in policies.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Iam => "iam",
+            Self::Kms => "kms",
+            Self::Sts => "sts",
+        }
+    }
+
+    /// Content type of its answers.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Backup => "application/json",
+            Self::Kms => "application/x-amz-json-1.1",
+            Self::Iam | Self::Sts => "text/xml",
+        }
+    }
+}
+
 /// What is known of a call before it is carried out.
 struct Call<'a> {
     request: &'a Request,
-    is_sts: bool,
+    service: Service,
     /// Request id.
     id: String,
 }
@@ -53,28 +96,24 @@ pub(super) fn dispatch(world: &mut World, request: &Request) -> (Response<Bytes>
     if let Some(operation) = identity_api::operation(request) {
         return (unsigned(world, operation, request), Delivery::Whole);
     }
-    let is_sts = request.method == "POST" && request.path.is_empty();
-    let operation = if is_sts {
-        sts_api::operation(request)
-    } else {
-        backup_api::operation(request)
-    };
+    let (service, operation) = Service::of(request);
     let call = Call {
         request,
-        is_sts,
+        service,
         id: world.uuid().to_lowercase(),
     };
     let caller = authenticate(world, request);
     let account = caller
         .as_ref()
         .map_or_else(|_| String::new(), |c| c.account.clone());
-    let (reply, fault) = match caller.and_then(|caller| admit(world, &caller, operation).map(|()| caller)) {
-        Ok(caller) => {
-            let fault = world.pick_fault(operation, request.query("nextToken").is_some());
-            (answer(world, &caller, &call, fault.as_ref()), fault)
-        }
-        Err(refusal) => (call.refused(&refusal), None),
-    };
+    let (reply, fault) =
+        match caller.and_then(|caller| admit(world, &caller, service, operation).map(|()| caller)) {
+            Ok(caller) => {
+                let fault = world.pick_fault(operation, request.query("nextToken").is_some());
+                (answer(world, &caller, &call, fault.as_ref()), fault)
+            }
+            Err(refusal) => (call.refused(&refusal), None),
+        };
     world.calls.add(&CallRecord {
         at: world.clock.now(),
         operation,
@@ -97,7 +136,10 @@ fn unsigned(world: &mut World, operation: &'static str, request: &Request) -> Re
     let id = world.uuid().to_lowercase();
     let call = Call {
         request,
-        is_sts: operation == "AssumeRoleWithWebIdentity",
+        service: match operation {
+            "AssumeRoleWithWebIdentity" => Service::Sts,
+            _ => Service::Backup,
+        },
         id: id.clone(),
     };
     let reply = match identity_api::handle(world, operation, request, &id) {
@@ -156,16 +198,22 @@ fn in_time(signed_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), Refusal> 
 }
 
 /// Whether the call is allowed, and not too much.
-fn admit(world: &mut World, caller: &Caller, operation: &str) -> Result<(), Refusal> {
-    if !backup_api::OPERATIONS.contains(&operation) {
+fn admit(world: &mut World, caller: &Caller, service: Service, operation: &str) -> Result<(), Refusal> {
+    let is_known = backup_api::OPERATIONS.contains(&operation);
+    if service == Service::Sts || (service == Service::Backup && !is_known) {
         return Ok(());
     }
     if world.options.deny.iter().any(|denied| denied == operation) {
         let message = format!(
-            "User: {} is not authorized to perform: backup:{operation}",
-            caller.arn
+            "User: {} is not authorized to perform: {}:{operation}",
+            caller.arn,
+            service.prefix()
         );
-        return Err(Refusal::new(403, "AccessDeniedException", message));
+        let status = if service == Service::Kms { 400 } else { 403 };
+        return Err(Refusal::new(status, "AccessDeniedException", message));
+    }
+    if service != Service::Backup {
+        return Ok(());
     }
     let at = world.clock.real_seconds();
     if !world.rate.takes(at) {
@@ -212,8 +260,11 @@ fn carry_out(
     call: &Call<'_>,
     fault: Option<&FaultKind>,
 ) -> Result<String, Refusal> {
-    if call.is_sts {
-        return sts_api::handle(world, caller, call.request, &call.id);
+    match call.service {
+        Service::Sts => return sts_api::handle(world, caller, call.request, &call.id),
+        Service::Iam => return iam_api::handle(world, caller, call.request, &call.id),
+        Service::Kms => return kms_api::handle(world, caller, call.request).map(|answer| answer.to_string()),
+        Service::Backup => {}
     }
     if fault == Some(&FaultKind::Duplicate) {
         // What the first one answers reaches nobody.
@@ -262,21 +313,18 @@ fn add_unknown(value: &mut Value) {
 
 impl Call<'_> {
     fn kind(&self) -> &'static str {
-        if self.is_sts {
-            "text/xml"
-        } else {
-            "application/json"
-        }
+        self.service.kind()
     }
 
     fn refused(&self, refusal: &Refusal) -> Reply {
         Reply {
             status: refusal.status,
             kind: self.kind(),
-            body: if self.is_sts {
-                sts_api::error(refusal, &self.id)
-            } else {
-                refusal.body().to_string()
+            body: match self.service {
+                Service::Sts => sts_api::error(refusal, &self.id),
+                Service::Iam => iam_api::error(refusal, &self.id),
+                Service::Kms => kms_api::error(refusal).to_string(),
+                Service::Backup => refusal.body().to_string(),
             },
             error: Some(refusal.code.clone()),
         }
@@ -306,7 +354,9 @@ impl Reply {
             ("x-amzn-requestid", Some(id).filter(|_| is_aws)),
             (
                 "x-amzn-errortype",
-                self.error.as_deref().filter(|_| self.kind == "application/json"),
+                self.error
+                    .as_deref()
+                    .filter(|_| self.kind.starts_with("application/")),
             ),
         ];
         for (name, value) in headers {

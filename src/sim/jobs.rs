@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::clock::seconds;
+use super::options::Lack;
 use super::policies;
 use super::types::{Job, JobState, Lifecycle, Point, Seen, VaultKey, is_fully_managed};
 use super::world::World;
@@ -20,9 +21,17 @@ const FAILURES: &[&str] = &[
     "Given key ID is not accessible.",
     "Cannot find recovery point.",
 ];
+const NO_ORGANIZATION: &str =
+    "Copy job failed. Both source and destination account must be a member of the same organization.";
+const NOT_ENABLED: &str =
+    "Copy job failed. Cross-account copy feature is not enabled for the current organization.";
 const NO_ACCESS: &str = "Access Denied trying to call AWS Backup service";
 const DEFAULT_KEY: &str = "Copy job failed because the destination Backup vault is encrypted with the \
     default Backup service managed key. The contents of this vault cannot be copied.";
+/// What EC2 says of a snapshot that is to be shared with another account for its copy.
+const MANAGED_KEY: &str =
+    "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot.";
+const DISABLED_KEY: &str = "KMS key is either disabled or pending deletion or access to KMS key is denied.";
 const OUT_OF_RANGE: &str = "Copy job failed. The retention specified in the job is not within the range \
     specified for the target Backup Vault.";
 
@@ -215,7 +224,7 @@ impl World {
             arn: Arc::clone(&arn),
             key_arn: Some(vault.key_arn.as_str().into()),
             encrypted: true,
-            lifecycle: job.lifecycle.clone().or_else(|| source.lifecycle.clone()),
+            lifecycle: job.lifecycle.clone(),
             parent_arn: parent.cloned(),
             source_vault_arn: Some(Arc::clone(&job.source_vault_arn)),
             listed_from: at + lag,
@@ -295,6 +304,12 @@ impl World {
         lifecycle: Option<&Lifecycle>,
     ) -> Option<&'static str> {
         let key = Self::vault_key(destination_arn)?;
+        if key.0 != account && self.lacks(Lack::Organization) {
+            return Some(NO_ORGANIZATION);
+        }
+        if key.0 != account && self.lacks(Lack::CrossAccountBackup) {
+            return Some(NOT_ENABLED);
+        }
         let Some(vault) = self.vaults.get(&key) else {
             return Some(NO_ACCESS);
         };
@@ -303,6 +318,14 @@ impl World {
         }
         if vault.default_key && !is_fully_managed(&point.arn) {
             return Some(DEFAULT_KEY);
+        }
+        let key_of_point = point.key_arn.as_deref().filter(|_| !is_fully_managed(&point.arn));
+        if key.0 != account && key_of_point.is_some_and(|arn| self.is_managed_key(arn)) {
+            return Some(MANAGED_KEY);
+        }
+        let is_disabled = |arn| self.keys.get(arn).is_some_and(|key| !key.enabled);
+        if key_of_point.is_some_and(is_disabled) {
+            return Some(DISABLED_KEY);
         }
         let days = lifecycle
             .or(point.lifecycle.as_ref())

@@ -24,6 +24,17 @@ pub struct SeedVault {
     pub points: usize,
 }
 
+/// What accounts may lack for copies from one to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Lack {
+    /// An organization that both are in.
+    Organization,
+    /// Cross-account backup, switched on in it.
+    CrossAccountBackup,
+    /// `iam:PassRole`.
+    PassRole,
+}
+
 /// A number of unfinished jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaxJobs {
@@ -48,6 +59,16 @@ pub struct Options {
     pub resources: Option<usize>,
     /// Resource types, in turn.
     pub types: Vec<String>,
+    /// Share of the points of types that are not fully managed that are under an AWS managed key.
+    pub managed_key_share: f64,
+    /// What the accounts lack.
+    pub without: Vec<Lack>,
+    /// Resource types that are not opted in, in all Regions of both accounts.
+    pub opted_out: Vec<String>,
+    /// Names of roles that do not exist.
+    pub absent_roles: Vec<String>,
+    /// Share of copies that get no retention, whatever they were to get.
+    pub lost_lifecycle_share: f64,
     /// Whether each vault also gets one point of each kind that cannot be copied.
     pub include_uncopyable: bool,
     /// A JSON file of vaults and points, beside or instead of generated ones.
@@ -124,6 +145,11 @@ impl Default for Options {
             vaults: Vec::new(),
             resources: None,
             types: ["EFS", "S3", "DynamoDB"].map(str::to_owned).to_vec(),
+            managed_key_share: 0.0,
+            without: Vec::new(),
+            opted_out: Vec::new(),
+            absent_roles: Vec::new(),
+            lost_lifecycle_share: 0.0,
             include_uncopyable: false,
             seed_file: None,
             job_seconds: Range { min: 1.0, max: 3.0 },

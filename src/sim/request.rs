@@ -19,6 +19,8 @@ pub(super) struct Request {
     pub(super) session_token: Option<String>,
     /// When it was signed, by the caller's clock.
     pub(super) signed_at: Option<DateTime<Utc>>,
+    /// Service and operation, in the JSON protocols.
+    pub(super) target: Option<String>,
     /// Access token of the SSO portal.
     pub(super) sso_token: Option<String>,
     /// Region of the signature's scope.
@@ -58,6 +60,7 @@ impl Request {
                 let at = NaiveDateTime::parse_from_str(&text, "%Y%m%dT%H%M%SZ");
                 at.ok().map(|at| at.and_utc())
             }),
+            target: header("x-amz-target"),
             sso_token: header("x-amz-sso_bearer_token"),
             region: scope
                 .get(2)

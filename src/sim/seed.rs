@@ -8,7 +8,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::options::SeedVault;
-use super::types::{Lifecycle, Point};
+use super::types::{Key, Lifecycle, Point, is_fully_managed};
 use super::world::{World, partition};
 
 /// Why a seed file cannot be used.
@@ -36,6 +36,35 @@ pub enum SeedError {
 #[serde(deny_unknown_fields)]
 struct SeedFile {
     vaults: Vec<FileVault>,
+    #[serde(default)]
+    keys: Vec<FileKey>,
+}
+
+/// A key of a seed file that is not just a customer's.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct FileKey {
+    arn: String,
+    #[serde(default = "customer")]
+    key_manager: KeyManager,
+    #[serde(default = "yes")]
+    enabled: bool,
+    alias: Option<String>,
+}
+
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "UPPERCASE")]
+enum KeyManager {
+    Aws,
+    Customer,
+}
+
+fn customer() -> KeyManager {
+    KeyManager::Customer
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A vault of a seed file; `docs/simulator.md` describes its members.
@@ -91,6 +120,14 @@ pub(super) fn fill(world: &mut World) -> Result<(), SeedError> {
             path: path.clone(),
             source,
         })?;
+        for key in file.keys {
+            let of_file = Key {
+                by_aws: key.key_manager == KeyManager::Aws,
+                enabled: key.enabled,
+                alias: key.alias.map(Into::into),
+            };
+            world.keys.insert(key.arn.into(), of_file);
+        }
         for vault in file.vaults {
             from_file(world, vault);
         }
@@ -104,6 +141,11 @@ pub(super) fn fill(world: &mut World) -> Result<(), SeedError> {
 fn from_file(world: &mut World, file: FileVault) {
     let region = file.region.unwrap_or_else(|| world.options.region.to_string());
     let epoch = world.clock.epoch();
+    let keys = file
+        .recovery_points
+        .iter()
+        .filter_map(|point| point.encryption_key_arn.as_deref());
+    keys.for_each(|key| world.know_key(key));
     let key = file.encryption_key_arn.as_deref();
     let vault = world.make_vault(&file.account, &region, &file.backup_vault_name, key);
     vault.policy = file.policy.map(|policy| policy.to_string());
@@ -256,6 +298,12 @@ fn point(
     let id: u64 = world.rng.random();
     let stamp = format!("{}00000", created.format("%Y%m%d%H%M"));
     let (resource_arn, arn) = arns(place, kind, resource, vault, id, &stamp);
+    let managed = !is_fully_managed(&arn) && world.chance(world.options.managed_key_share);
+    let key = if managed {
+        service_key(world, place, kind)
+    } else {
+        key.to_owned()
+    };
     Point {
         arn: arn.into(),
         resource_arn: resource_arn.into(),
@@ -276,6 +324,17 @@ fn point(
         listed_from: epoch,
         deleted: false,
     }
+}
+
+/// The key that AWS manages for the service of a resource type.
+fn service_key(world: &mut World, place: &Place, kind: &str) -> String {
+    let alias = match kind {
+        "RDS" | "Aurora" | "DocumentDB" | "Neptune" => "alias/aws/rds",
+        "FSx" => "alias/aws/fsx",
+        _ => "alias/aws/ebs",
+    };
+    let id = uuid(hash(alias)).to_lowercase();
+    world.make_service_key(&place.region, &place.account, &id, alias)
 }
 
 /// One point of each kind that AWS does not copy to another account, and a composite with a member.
@@ -313,16 +372,12 @@ fn uncopyable(world: &mut World, place: &Place, vault: &str, key: &str) -> Vec<P
         arn: format!("{}/backup/01", basic.resource_arn).into(),
         ..basic
     };
+    let managed = Point { ..make("EBS", 16) };
     let managed = Point {
-        key_arn: Some(
-            format!(
-                "arn:{}:kms:{}:{}:alias/aws/ebs",
-                place.partition, place.region, place.account
-            )
-            .into(),
-        ),
-        ..make("EBS", 16)
+        key_arn: Some(service_key(world, place, "EBS").into()),
+        ..managed
     };
+    let mut make = |kind: &str, n: usize| point(world, &[kind.to_owned()], place, vault, (n, 1), key);
     let parent = Point {
         is_parent: true,
         ..make("CloudFormation", 17)

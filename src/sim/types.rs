@@ -119,6 +119,7 @@ pub(super) struct Job {
     pub(super) resource_type: Arc<str>,
     pub(super) bytes: Option<i64>,
     pub(super) iam_role_arn: Arc<str>,
+    /// What the copy really gets.
     pub(super) lifecycle: Option<Lifecycle>,
     pub(super) token: Option<Arc<str>>,
     pub(super) is_parent: bool,
@@ -145,6 +146,25 @@ impl Job {
             JobState::Running
         } else {
             JobState::Created
+        }
+    }
+}
+
+/// A key of KMS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    /// Whether AWS manages it, for one of its services.
+    pub(super) by_aws: bool,
+    pub(super) enabled: bool,
+    pub(super) alias: Option<Box<str>>,
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self {
+            by_aws: false,
+            enabled: true,
+            alias: None,
         }
     }
 }

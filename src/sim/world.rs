@@ -11,8 +11,8 @@ use super::clock::{Clock, seconds};
 use super::faults::{CallRate, FaultKind, FaultPlan};
 use super::jobs::{End, Slots};
 use super::ledger::CallLog;
-use super::options::Options;
-use super::types::{Job, Vault, VaultKey};
+use super::options::{Lack, Options};
+use super::types::{Job, Key, Vault, VaultKey};
 use crate::domain::AccountId;
 
 /// The static access key of an account.
@@ -44,6 +44,8 @@ pub(super) struct World {
     pub(super) clock: Clock,
     pub(super) rng: StdRng,
     pub(super) vaults: BTreeMap<VaultKey, Vault>,
+    /// Keys of KMS, by ARN.
+    pub(super) keys: BTreeMap<Box<str>, Key>,
     pub(super) sessions: HashMap<String, Session>,
     /// Access tokens of the SSO portal, and the real second in which they expire.
     pub(super) sso_tokens: HashMap<String, f64>,
@@ -68,6 +70,7 @@ impl World {
             rng: StdRng::seed_from_u64(options.random_seed),
             clock,
             vaults: BTreeMap::new(),
+            keys: BTreeMap::new(),
             sessions: HashMap::new(),
             sso_tokens: HashMap::new(),
             jobs: Vec::new(),
@@ -88,6 +91,11 @@ impl World {
     /// The moment whose truth lists show.
     pub(super) fn listed_until(&self) -> DateTime<Utc> {
         self.clock.now() - seconds(self.options.list_lag_seconds)
+    }
+
+    /// Whether the accounts lack something.
+    pub(super) fn lacks(&self, what: Lack) -> bool {
+        self.options.without.contains(&what)
     }
 
     pub(super) fn chance(&mut self, share: f64) -> bool {
@@ -186,16 +194,17 @@ impl World {
         key: Option<&str>,
     ) -> &mut Vault {
         let now = self.clock.now();
-        let default = format!(
-            "arn:{}:kms:{region}:{account}:key/aws-backup-default",
-            partition(region)
-        );
+        let key_arn = match key {
+            Some(arn) => arn.to_owned(),
+            None => self.make_service_key(region, account, "aws-backup-default", "alias/aws/backup"),
+        };
+        self.know_key(&key_arn);
         let vault = Vault {
             name: name.to_owned(),
             arn: Self::vault_arn(region, account, name),
             created: now,
-            default_key: key.is_none(),
-            key_arn: key.map_or(default, str::to_owned),
+            default_key: self.is_managed_key(&key_arn),
+            key_arn,
             policy: None,
             locked: false,
             min_retention_days: None,

@@ -232,8 +232,8 @@ impl Items {
         }
     }
 
-    /// Adds an item, unless its ARN is there already.
-    pub fn add(&mut self, item: &Item) {
+    /// Adds an item, unless its ARN is there already. Answers its place in plan order if it was added.
+    pub fn add(&mut self, item: &Item) -> Option<u32> {
         self.add_new(&NewItem {
             recovery_point_arn: item.recovery_point_arn.as_str(),
             resource_arn: item.resource_arn.as_str(),
@@ -243,13 +243,13 @@ impl Items {
             lifecycle: item.lifecycle.clone(),
             attempt: item.attempt,
             state: NewState::from(&item.state),
-        });
+        })
     }
 
     /// The same, of what a line of a document says.
-    pub(super) fn add_new(&mut self, item: &NewItem<'_>) {
+    pub(super) fn add_new(&mut self, item: &NewItem<'_>) -> Option<u32> {
         let Some((number, Found::New)) = self.arns.number(&mut self.texts, item.recovery_point_arn) else {
-            return;
+            return None;
         };
         let resource = self.resources.number(&mut self.texts, item.resource_arn);
         let lifecycle = item.lifecycle.as_ref();
@@ -267,6 +267,7 @@ impl Items {
         });
         self.counts.add(Standing::Pending, bytes(item.backup_size_bytes));
         self.set(number, item.attempt, item.state);
+        Some(number)
     }
 
     fn keep_copy(&mut self, copy_job_id: &str, copy: &str, at: DateTime<Utc>) -> Option<Place> {

@@ -18,6 +18,7 @@ pub mod location;
 mod lock;
 mod reading;
 mod shared;
+pub mod space;
 mod store;
 mod texts;
 mod transitions;

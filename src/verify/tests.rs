@@ -1,4 +1,5 @@
 use super::*;
+use crate::copy::retention::Retention;
 use chrono::DateTime;
 
 use crate::domain::CopyJobId;
@@ -30,6 +31,7 @@ fn run(source: &[RecoveryPoint], destination: &[RecoveryPoint]) -> VaultVerifica
         destination,
         recorded: &Items::default(),
         source_vault_arn: "vault",
+        retention: Retention::Source,
     };
     compare(&what, |_| None, |_| {})
 }
@@ -95,6 +97,7 @@ fn what_is_half_there_is_missing() {
             destination: &[copy],
             recorded: &recorded,
             source_vault_arn: "vault",
+            retention: Retention::Source,
         };
         assert_eq!(compare(&what, |_| None, |_| {}).is_complete(), found, "{text}");
     }
@@ -128,6 +131,7 @@ fn what_the_state_tells_comes_first_and_only_if_it_is_there() {
         destination: &destination,
         recorded: &recorded,
         source_vault_arn: "v",
+        retention: Retention::Source,
     };
     let result = compare(&what, |_| None, |_| {});
     assert_eq!((result.matched, result.missing.len(), result.extra), (1, 1, 0));
@@ -140,6 +144,7 @@ fn skipped_points_are_counted_and_not_missed() {
         destination: &[],
         recorded: &Items::default(),
         source_vault_arn: "v",
+        retention: Retention::Source,
     };
     let result = compare(&what, |_| Some(SkipReason::Cold), |_| {});
     assert!(result.is_complete());
@@ -167,6 +172,7 @@ fn every_point_is_found_once_and_the_numbers_are_those_of_the_result() {
         destination: &destination,
         recorded: &recorded,
         source_vault_arn: "v",
+        retention: Retention::Source,
     };
     let mut found = Vec::new();
     let skip = |p: &RecoveryPoint| (p.recovery_point_arn.as_str() == "cold").then_some(SkipReason::Cold);

@@ -157,6 +157,47 @@ def points(source):
     equal("bad token", code(source.list_recovery_points_by_backup_vault, **bad)[0], "InvalidParameterValueException")
 
 
+def keys():
+    own = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    kms = strict(boto3.Session(profile_name="source").client("kms"))
+
+    def described(key):
+        found = kms.describe_key(KeyId=key)["KeyMetadata"]
+        return found["Arn"], found["KeyManager"], found["KeyState"]
+
+    equal("own key", described(own), (own, "CUSTOMER", "Enabled"))
+    equal("own key by id", described(own.split("/")[1]), (own, "CUSTOMER", "Enabled"))
+    of_aws = own.replace("11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000")
+    for name in (of_aws, "alias/aws/ebs", own.split(":key/")[0] + ":alias/aws/ebs"):
+        equal(f"key of AWS as {name}", described(name), (of_aws, "AWS", "Enabled"))
+    equal("no key", code(kms.describe_key, KeyId="nonsense"), ("NotFoundException", 400))
+    elsewhere = own.replace("us-east-1", "eu-west-1")
+    equal("key of another Region", code(kms.describe_key, KeyId=elsewhere), ("NotFoundException", 400))
+    other = boto3.Session(profile_name="destination").client("kms")
+    equal("key of another account", code(other.describe_key, KeyId=own), ("AccessDeniedException", 400))
+    stranger = boto3.client("kms", aws_access_key_id="AKIANOBODY", aws_secret_access_key="x")
+    equal("stranger at KMS", code(stranger.describe_key, KeyId=own)[0], "UnrecognizedClientException")
+
+
+def settings(source):
+    equal("opted in", source.describe_global_settings()["GlobalSettings"], {"isCrossAccountBackupEnabled": "true"})
+    region = source.describe_region_settings()
+    equal("EBS", (region["ResourceTypeOptInPreference"]["EBS"], region["ResourceTypeManagementPreference"].get("EBS")), (True, None))
+    equal("EFS", region["ResourceTypeManagementPreference"]["EFS"], True)
+
+
+def roles():
+    iam = strict(boto3.Session(profile_name="source").client("iam"))
+    role = iam.get_role(RoleName="AWSBackupDefaultServiceRole")["Role"]
+    equal("role", role["Arn"], ROLE)
+    equal("trusts", role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"], {"Service": "backup.amazonaws.com"})
+    ask = dict(PolicySourceArn=f"arn:aws:iam::{SOURCE}:user/operator", ActionNames=["iam:PassRole"], ResourceArns=[ROLE])
+    results = iam.simulate_principal_policy(**ask)["EvaluationResults"]
+    equal("may pass", [(r["EvalResourceName"], r["EvalDecision"]) for r in results], [(ROLE, "allowed")])
+    session = f"arn:aws:sts::{SOURCE}:assumed-role/x/y"
+    equal("of a session", code(iam.simulate_principal_policy, **{**ask, "PolicySourceArn": session}), ("InvalidInput", 400))
+
+
 def wait(source, job):
     for _ in range(200):
         found = source.describe_copy_job(CopyJobId=job)["CopyJob"]
@@ -246,8 +287,13 @@ def main():
     identities()
     vault_arn = vaults(source, dest)
     points(source)
+    keys()
+    settings(source)
+    roles()
     jobs(source, dest, vault_arn)
     command_line_tool(vault_arn)
+    equal("aws iam", aws("iam", "get-role", "--role-name", "AWSBackupDefaultServiceRole")["Role"]["Arn"], ROLE)
+    equal("aws kms", aws("kms", "describe-key", "--key-id", "alias/aws/ebs")["KeyMetadata"]["KeyManager"], "AWS")
     print(f"conformance: {checks} checks passed (boto3 {boto3.__version__})")
 
 

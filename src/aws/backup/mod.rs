@@ -2,6 +2,7 @@
 
 mod copy_jobs;
 mod points;
+mod settings;
 mod vaults;
 
 use std::future::Future;
@@ -11,16 +12,18 @@ use std::time::Instant;
 
 use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_backup::Client;
 use aws_sdk_backup::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_backup::operation::RequestId;
 use aws_smithy_types::retry::RetryConfig;
 use backon::Retryable as _;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::clock::ReadDate;
-use super::credentials::{Next, RenewableCredentials};
+use super::credentials::{CredentialsLife, Next, RenewableCredentials};
 use super::error::{ApiError, ErrorClass};
+use super::keys::KmsClients;
 use super::listing::{Listing, Window};
 use super::loading::timeouts;
 use super::retry::{MOST_RETRIES, RetryRule, backoff};
@@ -28,6 +31,7 @@ use super::{Context, SideSettings};
 use crate::domain::{AccountId, Region};
 
 pub use copy_jobs::{CopyJobFilter, StartCopyJob, StartedCopyJob};
+pub use settings::RegionSettings;
 pub use vaults::BackupVault;
 
 /// AWS Backup in one account and Region, under an identity that STS has confirmed.
@@ -38,11 +42,14 @@ pub struct BackupClient {
     credentials: RenewableCredentials,
     context: Context,
     identity: Arc<str>,
+    /// What clients of other services of the same account are made of.
+    config: Arc<SdkConfig>,
+    kms: KmsClients,
 }
 
 impl BackupClient {
     pub(super) fn new(
-        config: &SdkConfig,
+        config: SdkConfig,
         settings: SideSettings,
         credentials: RenewableCredentials,
         context: Context,
@@ -50,15 +57,20 @@ impl BackupClient {
     ) -> Self {
         // The retry layer is ours alone, and so is the caching of credentials: a rejected identity
         // must not come back from a cache that cannot be told.
-        let config = aws_sdk_backup::config::Builder::from(config)
-            .credentials_provider(credentials.clone())
+        let config = config
+            .into_builder()
+            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts(&settings))
+            .build();
+        let backup = aws_sdk_backup::config::Builder::from(&config)
             .interceptor(ReadDate(Arc::clone(&context.clock)))
             .build();
         Self {
-            sdk: Client::from_conf(config),
+            sdk: Client::from_conf(backup),
+            config: Arc::new(config),
+            kms: KmsClients::default(),
             settings: Arc::new(settings),
             credentials,
             context,
@@ -86,6 +98,16 @@ impl BackupClient {
         self.context.clock.now()
     }
 
+    /// How far AWS's clock is ahead of ours; nothing if they are about the same.
+    pub fn clock_ahead(&self) -> TimeDelta {
+        self.context.clock.ahead()
+    }
+
+    /// How long the identity's credentials last.
+    pub async fn credentials(&self) -> CredentialsLife {
+        self.credentials.life().await
+    }
+
     /// Ends every call and wait of the process's clients.
     pub fn cancel(&self) {
         self.context.cancel.cancel();
@@ -94,6 +116,17 @@ impl BackupClient {
     /// Waits until [`BackupClient::cancel`] is called.
     pub async fn cancelled(&self) {
         self.context.cancel.cancelled().await;
+    }
+
+    /// The configuration of clients of other services: this account's, with this client's credentials. Their
+    /// own retries are off, as [`BackupClient::call`] has them.
+    pub(super) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    /// Clients of KMS that were made already.
+    pub(super) fn kms(&self) -> &KmsClients {
+        &self.kms
     }
 
     /// How a list that may be long is read.
@@ -109,7 +142,7 @@ impl BackupClient {
 
     /// Sends a call, again where the rule covers the fault, and with renewed credentials where AWS
     /// rejects those in use.
-    async fn call<T, E, F, Fut>(
+    pub(super) async fn call<T, E, F, Fut>(
         &self,
         operation: &'static str,
         rule: RetryRule,
@@ -126,7 +159,7 @@ impl BackupClient {
         let under_way = AtomicBool::new(false);
         let attempts = || {
             let number = retries.load(Ordering::Relaxed) + 1;
-            self.attempt(operation, number, &under_way, &send)
+            self.attempt(operation, (rule, number), &under_way, &send)
         };
         let repeated = attempts
             .retry(backoff())
@@ -152,7 +185,7 @@ impl BackupClient {
     async fn attempt<T, E, F, Fut>(
         &self,
         operation: &'static str,
-        attempt: usize,
+        (rule, attempt): (RetryRule, usize),
         under_way: &AtomicBool,
         send: &F,
     ) -> Result<T, ApiError>
@@ -198,8 +231,7 @@ impl BackupClient {
             if error.class == ErrorClass::Throttling {
                 self.context.counters.throttle();
             }
-            if error.class != ErrorClass::Credentials
-                || self.credentials.rejected(generation, &error).await == Next::GiveUp
+            if !rule.renews_for(&error) || self.credentials.rejected(generation, &error).await == Next::GiveUp
             {
                 return Err(error);
             }

@@ -12,7 +12,9 @@ use crate::copy::event::{RunStats, StopReason};
 use crate::copy::plan::PlanTally;
 use crate::copy::run::RunEnd;
 use crate::error::Outcome;
-use crate::report::{self, FailureGroup, Summary, SummaryFailure, VaultSummary, WholeFile, duration};
+use crate::report::{
+    self, FailureGroup, RetentionSummary, Summary, SummaryFailure, VaultSummary, WholeFile, duration,
+};
 
 /// Version of the summary's form.
 const SCHEMA_VERSION: u32 = 1;
@@ -68,6 +70,7 @@ pub(super) fn summary(closing: Closing, end: &RunEnd, exit_code: u8) -> Summary 
                 .iter()
                 .map(|(_, failure)| (failure.cause, failure.message.as_str())),
         ),
+        other_retention: RetentionSummary::of(&end.other_retention),
         skipped_by_reason: closing.plan.skipped_by_reason(),
         bytes_completed: stats.bytes_completed,
         calls: closing.calls.by_operation,

@@ -4,6 +4,7 @@ mod closing;
 mod last_resort;
 mod plan_file;
 mod planned;
+pub(super) mod preflight;
 mod prepare;
 mod run_vaults;
 mod state_file;
@@ -28,6 +29,7 @@ use crate::copy::cost::{Cost, Prices};
 use crate::copy::event::{RunStats, StopReason};
 use crate::copy::forecast::Bounds;
 use crate::copy::plan::PlanTally;
+use crate::copy::retention::OtherRetention;
 use crate::copy::run::RunEnd;
 use crate::copy::stop::StopSource;
 use crate::error::{AppError, Outcome, code};
@@ -162,6 +164,7 @@ impl CopyCommand {
             plan: self.plan.as_ref(),
             run_id: &self.run_id,
             now: self.began,
+            only_looks: false,
         };
         let prepare = async {
             let clients = preparation.connect().await?;
@@ -173,12 +176,40 @@ impl CopyCommand {
         warn_of_limits(args, &vaults);
         let mut plan = self.plan(&vaults);
         preparation.require_plan(&plan, &vaults)?;
+        let findings = if args.skip_preflight {
+            preflight::required(args, &vaults)
+        } else {
+            let look = preflight::Look {
+                args,
+                clients: &clients,
+                vaults: &vaults,
+                forecast: &plan.forecast,
+                is_plan: args.dry_run,
+            };
+            Box::pin(unless_stopped(stop, Box::pin(look.in_short()))).await?
+        };
+        let problems = preflight::tell(&findings);
         self.write_plan(&preparation, &plan, &vaults)?;
         if args.dry_run {
             let format = args.output.unwrap_or(OutputFormat::Table);
             plan.selection = preparation.selection_text();
             to_stdout(|out| report::plan(&plan, format, out))?;
-            return Ok(Outcome::Done);
+            return Ok(match problems {
+                0 => Outcome::Done,
+                _ => Outcome::WithErrors,
+            });
+        }
+        // What AWS decides about is tried with --try-all; a vault that is made under the wrong key is there for good.
+        let stops = if args.try_all {
+            preflight::required(args, &vaults).len()
+        } else {
+            problems
+        };
+        if stops > 0 {
+            return Err(AppError::usage(
+                format!("nothing was changed: {stops} of what the copies depend on is not as it must be"),
+                "do as said above, or use --skip-preflight to find out from AWS",
+            ));
         }
         if !unless_stopped(stop, self.confirm(&plan)).await?? {
             return Err(AppError::usage(
@@ -367,6 +398,7 @@ impl CopyCommand {
             state_error: None,
             stats: RunStats::default(),
             repeated_calls: 0,
+            other_retention: OtherRetention::default(),
             failures: Vec::new(),
         };
         let closing = Closing {

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::plan_file::PlanFile;
 use super::state_file::{self, Opened};
-use crate::aws::vault_access::{self, VaultSetup};
+use crate::aws::vault_access::{self, DestVault, VaultSetup};
 use crate::aws::{BackupClient, BackupVault, custom_endpoint};
 use crate::cli::args::CopyArgs;
 use crate::cli::connection::Connections;
@@ -18,11 +18,12 @@ use crate::cli::copy_args::RetryFailed;
 use crate::cli::resume_command;
 use crate::cli::selection::Selection;
 use crate::cli::vault_choice::{self, ChosenVault, VAULTS_AT_ONCE};
-use crate::copy::eligibility::{EligibilityRules, SkipReason, is_fully_managed_type};
+use crate::copy::eligibility::{EligibilityRules, SkipReason};
 use crate::copy::evidence::Evidence;
 use crate::copy::forecast::{Bounds, Forecast, Mix};
 use crate::copy::job_times::JobTimes;
 use crate::copy::plan::{self, PlanRules, PlanTally};
+use crate::copy::source_keys::{PointsByKey, SourceKeys};
 use crate::copy::{reconcile, settle};
 use crate::domain::selection::Decision;
 use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint};
@@ -38,6 +39,8 @@ use crate::vault_policy::{self, Copier};
 pub(super) struct Clients {
     pub(super) source: BackupClient,
     pub(super) destination: Option<BackupClient>,
+    /// Keys of the source account.
+    pub(super) keys: SourceKeys,
 }
 
 /// One vault, ready to be begun.
@@ -46,6 +49,10 @@ pub(super) struct PreparedVault {
     pub(super) header: RunHeader,
     pub(super) dest_vault: BackupVaultName,
     pub(super) setup: Option<VaultSetup>,
+    /// The source vault.
+    pub(super) source: BackupVault,
+    /// The destination vault as it was read, and what it lacks.
+    pub(super) dest: Option<(DestVault, VaultSetup)>,
     /// Key of the destination vault, if it is to be created.
     dest_kms_key_arn: Option<String>,
     pub(super) opened: Opened,
@@ -126,7 +133,7 @@ pub(super) async fn destination(
     client: &BackupClient,
     name: &BackupVaultName,
     header: &RunHeader,
-) -> Result<(Option<BackupVault>, VaultSetup), AppError> {
+) -> Result<(DestVault, VaultSetup), AppError> {
     let dest = vault_access::read(client, name).await?;
     let copier = Copier {
         account: &header.source_account,
@@ -135,7 +142,7 @@ pub(super) async fn destination(
         vault: &header.destination_vault_arn,
     };
     let setup = vault_access::needed(&dest, name, copier)?;
-    Ok((dest.vault, setup))
+    Ok((dest, setup))
 }
 
 /// Reads everything and plans.
@@ -147,6 +154,8 @@ pub(super) struct Preparation<'a> {
     pub(super) plan: Option<&'a PlanFile>,
     pub(super) run_id: &'a str,
     pub(super) now: DateTime<Utc>,
+    /// Whether it is only to be told what there is: the destination is read even if it is left alone.
+    pub(super) only_looks: bool,
 }
 
 impl Preparation<'_> {
@@ -163,7 +172,11 @@ impl Preparation<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(Clients { source, destination })
+        Ok(Clients {
+            keys: SourceKeys::new(source.clone()),
+            source,
+            destination,
+        })
     }
 
     /// All vaults of the run, several at a time.
@@ -201,22 +214,28 @@ impl Preparation<'_> {
     }
 
     /// One vault.
-    async fn vault(&self, clients: &Clients, chosen: ChosenVault) -> Result<PreparedVault, AppError> {
+    pub(super) async fn vault(
+        &self,
+        clients: &Clients,
+        chosen: ChosenVault,
+    ) -> Result<PreparedVault, AppError> {
         let ChosenVault {
             source: vault,
             destination: dest_vault,
         } = chosen;
         let name = &vault.name;
         let header = self.header(name, &dest_vault);
-        let mut lock_of = None;
-        let setup = match &clients.destination {
-            Some(client) if !self.args.skip_dest_setup => {
-                let setup;
-                (lock_of, setup) = destination(self.args, client, &dest_vault, &header).await?;
-                setup.is_needed().then_some(setup)
+        let is_left_alone = self.args.skip_dest_setup;
+        let dest = match &clients.destination {
+            Some(client) if !is_left_alone || self.only_looks => {
+                Some(destination(self.args, client, &dest_vault, &header).await?)
             }
             _ => None,
         };
+        let needed = dest.as_ref().map(|(_, setup)| setup);
+        let setup = needed
+            .filter(|setup| setup.is_needed() && !is_left_alone)
+            .cloned();
         let mut opened = state_file::choose(self.args, &header)?;
         if self.plan.is_none() {
             self.selection.load().await?;
@@ -224,9 +243,9 @@ impl Preparation<'_> {
         let mut items = Items::default();
         let mut job_times = JobTimes::default();
         if let Some(loaded) = &mut opened.loaded {
-            self.follow_up(&clients.source, name, &header, loaded).await?;
+            self.follow_up(clients, name, &header, loaded).await?;
         } else {
-            items = self.list(&clients.source, name).await?;
+            items = self.list(clients, name).await?;
         }
         if !self.args.no_reconcile {
             let ledger = match &mut opened.loaded {
@@ -237,20 +256,17 @@ impl Preparation<'_> {
                 .reconcile(clients, &header, &dest_vault, &vault.arn, ledger)
                 .await?;
         }
-        let prepared = PreparedVault {
+        Ok(PreparedVault {
             header,
             dest_vault,
             setup,
+            source: vault,
+            dest,
             dest_kms_key_arn: self.args.dest_kms_key_arn.clone(),
             opened,
             items,
             job_times,
-        };
-        self.require_key(&prepared)?;
-        if let Some(vault) = lock_of {
-            self.require_lock_range(&vault, prepared.items())?;
-        }
-        Ok(prepared)
+        })
     }
 
     fn header(&self, vault: &BackupVaultName, dest_vault: &BackupVaultName) -> RunHeader {
@@ -326,7 +342,7 @@ impl Preparation<'_> {
         Ok(job_times)
     }
 
-    async fn list(&self, source: &BackupClient, vault: &BackupVaultName) -> Result<Items, AppError> {
+    async fn list(&self, clients: &Clients, vault: &BackupVaultName) -> Result<Items, AppError> {
         let select = |point: &RecoveryPoint| match self.plan {
             // The plan has been selected from already.
             Some(_) => Decision::Selected,
@@ -343,7 +359,8 @@ impl Preparation<'_> {
             now: self.now,
         };
         let mut items = Items::default();
-        let pages = source.all_recovery_points(vault, |page| {
+        let mut keys = PointsByKey::default();
+        let pages = clients.source.all_recovery_points(vault, |page| {
             for point in &page {
                 let mut item = rules.item(point);
                 if self
@@ -353,18 +370,25 @@ impl Preparation<'_> {
                     let reason = SkipReason::NotInPlan.as_str().into();
                     item.state = ItemState::Skipped { reason };
                 }
-                items.add(&item);
+                if let Some(number) = items.add(&item)
+                    && item.state == ItemState::Pending
+                    && let Some(key) = rules.deciding_key(point)
+                {
+                    keys.add(key, number);
+                }
             }
             ControlFlow::Continue(())
         });
         pages.await?;
+        let marked = clients.keys.skip_managed(&mut items, &keys).await;
+        marked.map_err(StateError::from)?;
         Ok(items)
     }
 
     /// Brings a loaded state in line with changed filters and `--retry-failed`.
     async fn follow_up(
         &self,
-        source: &BackupClient,
+        clients: &Clients,
         vault: &BackupVaultName,
         header: &RunHeader,
         loaded: &mut crate::state::Loaded,
@@ -378,7 +402,7 @@ impl Preparation<'_> {
                 header.selection
             );
             loaded.header.selection.clone_from(&header.selection);
-            records = plan::replan(&loaded.items, self.list(source, vault).await?.iter());
+            records = plan::replan(&loaded.items, self.list(clients, vault).await?.iter());
         }
         let wanted = &self.args.retry_failed;
         let is_wanted = |cause| {
@@ -390,67 +414,23 @@ impl Preparation<'_> {
         loaded.items.apply_all(&records).map_err(StateError::from)?;
         Ok(())
     }
+}
 
-    /// A vault under AWS Backup's own key refuses types that AWS Backup does not fully manage.
-    fn require_key(&self, vault: &PreparedVault) -> Result<(), AppError> {
-        let is_new = vault.setup.as_ref().is_some_and(|setup| setup.create);
-        if !is_new || self.args.dest_kms_key_arn.is_some() || self.args.dry_run {
-            return Ok(());
-        }
-        let tally = PlanTally::of(vault.items());
-        let types: Vec<&str> = tally
-            .to_copy
-            .keys()
-            .map(String::as_str)
-            .filter(|kind| !is_fully_managed_type(kind))
-            .collect();
-        if types.is_empty() {
-            return Ok(());
-        }
-        Err(AppError::usage(
-            format!(
-                "the destination vault {} does not exist, and a vault under the default key takes no recovery \
-                 points of {}",
-                vault.dest_vault,
-                types.join(", ")
-            ),
-            "name a customer managed KMS key of the destination account with --dest-kms-key-arn",
-        ))
-    }
-
-    /// A locked vault refuses retentions outside of its range, one job after the other.
-    fn require_lock_range(&self, vault: &BackupVault, items: &Items) -> Result<(), AppError> {
-        if !vault.locked || self.args.try_all {
-            return Ok(());
-        }
-        let is_outside = |row: &ItemRow<'_>| {
-            let own = row.lifecycle();
-            let sent = self.args.retention.lifecycle(own.as_ref());
-            // What is not sent is the source's.
-            let sent = sent.or(own).unwrap_or_default();
-            let days = sent.delete_after_days.filter(|days| *days > 0);
-            vault
-                .min_retention_days
-                .is_some_and(|min| days.is_some_and(|d| d < min))
-                || vault
-                    .max_retention_days
-                    .is_some_and(|max| days.is_none_or(|d| d > max))
-        };
-        let waiting = items.rows().filter(|row| row.standing() == Standing::Pending);
-        match waiting.filter(is_outside).count() {
-            0 => Ok(()),
-            count => Err(AppError::usage(
-                format!(
-                    "the lock of the destination vault {} takes retentions of {} to {} days, and {count} recovery \
-                     points would have another",
-                    vault.name,
-                    vault.min_retention_days.unwrap_or(1),
-                    vault
-                        .max_retention_days
-                        .map_or_else(|| "any number of".to_owned(), |d| d.to_string()),
-                ),
-                "choose a --retention within that range, or --try-all to let AWS decide",
-            )),
-        }
-    }
+/// Points that wait whose retention a locked vault would refuse, one job after the other.
+pub(super) fn outside_of_lock(args: &CopyArgs, vault: &BackupVault, items: &Items) -> usize {
+    let is_outside = |row: &ItemRow<'_>| {
+        let own = row.lifecycle();
+        let sent = args.retention.lifecycle(own.as_ref());
+        // What is not sent is the source's.
+        let sent = sent.or(own).unwrap_or_default();
+        let days = sent.delete_after_days.filter(|days| *days > 0);
+        vault
+            .min_retention_days
+            .is_some_and(|min| days.is_some_and(|d| d < min))
+            || vault
+                .max_retention_days
+                .is_some_and(|max| days.is_none_or(|d| d > max))
+    };
+    let waiting = items.rows().filter(|row| row.standing() == Standing::Pending);
+    waiting.filter(is_outside).count()
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{FaultSpec, MaxJobs, Options, Range, SeedVault};
+use super::{FaultSpec, Lack, MaxJobs, Options, Range, SeedVault};
 use crate::cli::args::{parse_not_negative, parse_positive};
 use crate::domain::{AccountId, BackupVaultName, Region};
 
@@ -60,6 +60,21 @@ pub struct SimulateArgs {
         default_value = "EFS,S3,DynamoDB"
     )]
     pub types: Vec<String>,
+    /// Share of the points of types that are not fully managed (EBS, RDS, ...) that are under an AWS managed key
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = parse_share)]
+    pub aws_managed_key_share: f64,
+    /// What the accounts lack; may be repeated
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub without: Vec<Lack>,
+    /// Resource types that no Region is opted in to
+    #[arg(long, value_name = "TYPE,...", value_delimiter = ',')]
+    pub opted_out: Vec<String>,
+    /// Name of a role that does not exist; may be repeated. All others do
+    #[arg(long = "absent-role", value_name = "NAME")]
+    pub absent_roles: Vec<String>,
+    /// Share of copies that are kept for ever, whatever retention they were to get
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = parse_share)]
+    pub lost_lifecycle_share: f64,
     /// Add one point of each kind that AWS does not copy to each vault
     #[arg(long)]
     pub include_uncopyable: bool,
@@ -183,6 +198,11 @@ impl SimulateArgs {
             vaults,
             resources: self.resources.map(|n| n as usize),
             types: self.types.clone(),
+            managed_key_share: self.aws_managed_key_share,
+            without: self.without.clone(),
+            opted_out: self.opted_out.clone(),
+            absent_roles: self.absent_roles.clone(),
+            lost_lifecycle_share: self.lost_lifecycle_share,
             include_uncopyable: self.include_uncopyable,
             seed_file: self.seed_file.clone(),
             job_seconds: self.job_seconds,

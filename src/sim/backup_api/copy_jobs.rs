@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::points::after_now;
 use super::vaults::{key, missing};
 use super::{body, date_query};
+use crate::sim::options::Lack;
 use crate::sim::reply::{Answer, Page, Refusal, date};
 use crate::sim::request::Request;
 use crate::sim::types::{Job, JobState, Lifecycle, Point, Seen};
@@ -64,6 +65,10 @@ pub(super) fn start(world: &mut World, account: &str, request: &Request) -> Answ
             "IamRoleArn must be a role of the calling account",
         ));
     }
+    if world.lacks(Lack::PassRole) {
+        let message = format!("User is not authorized to perform: iam:PassRole on resource: {role}");
+        return Err(Refusal::new(403, "AccessDeniedException", message));
+    }
     let token: Option<Arc<str>> = input.idempotency_token.as_deref().map(Into::into);
     if world.options.token_replay
         && let Some(token) = &token
@@ -90,7 +95,20 @@ pub(super) fn start(world: &mut World, account: &str, request: &Request) -> Answ
         ));
     }
     let seen = world.decide_seen();
-    let (end, message) = world.decide_end(&point, account, &destination, input.lifecycle.as_ref());
+    let (mut end, mut message) = world.decide_end(&point, account, &destination, input.lifecycle.as_ref());
+    let absent = |name: &String| role.rsplit('/').next() == Some(name.as_str());
+    if world.options.absent_roles.iter().any(absent) {
+        (end, message) = (
+            JobState::Failed,
+            Some(format!("The IAM role {role} does not exist.")),
+        );
+    }
+    let asked = input.lifecycle.clone().or_else(|| point.lifecycle.clone());
+    let lifecycle = if world.chance(world.options.lost_lifecycle_share) {
+        None
+    } else {
+        asked
+    };
     let created = world.clock.now();
     let job = Job {
         id: world.uuid().into(),
@@ -104,7 +122,7 @@ pub(super) fn start(world: &mut World, account: &str, request: &Request) -> Answ
         resource_type: point.resource_type,
         bytes: point.bytes,
         iam_role_arn: role.into(),
-        lifecycle: input.lifecycle,
+        lifecycle,
         token,
         is_parent: point.is_parent,
         created,
@@ -168,7 +186,7 @@ fn member(job: &Job, seen: chrono::DateTime<chrono::Utc>) -> Value {
         "SourceRecoveryPointArn": &*job.source_point,
         "DestinationBackupVaultArn": &*job.destination_vault_arn,
         "DestinationRecoveryPointArn": job.destination_point.as_deref().filter(|_| over),
-        "DestinationRecoveryPointLifecycle": job.lifecycle.as_ref().filter(|_| over),
+        "DestinationRecoveryPointLifecycle": over.then(|| job.lifecycle.clone().unwrap_or_default()),
         "ResourceArn": &*job.resource_arn,
         "CreationDate": date(job.created),
         "CompletionDate": job.ended.filter(|_| over).map(date),

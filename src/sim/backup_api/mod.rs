@@ -2,6 +2,7 @@
 
 mod copy_jobs;
 mod points;
+mod settings;
 mod vaults;
 
 use super::reply::{Body, Refusal};
@@ -23,6 +24,8 @@ pub(super) const OPERATIONS: &[&str] = &[
     "StartCopyJob",
     "ListCopyJobs",
     "DescribeCopyJob",
+    "DescribeGlobalSettings",
+    "DescribeRegionSettings",
 ];
 
 /// The operation that a request asks for.
@@ -42,6 +45,8 @@ pub(super) fn operation(request: &Request) -> &'static str {
         ("PUT", ["copy-jobs"]) => "StartCopyJob",
         ("GET", ["copy-jobs"]) => "ListCopyJobs",
         ("GET", ["copy-jobs", _]) => "DescribeCopyJob",
+        ("GET", ["global-settings"]) => "DescribeGlobalSettings",
+        ("GET", ["account-settings"]) => "DescribeRegionSettings",
         _ => "UnknownOperation",
     }
 }
@@ -67,6 +72,8 @@ pub(super) fn handle(world: &mut World, caller: &Caller, request: &Request) -> R
         "StartCopyJob" => copy_jobs::start(world, account, request),
         "ListCopyJobs" => copy_jobs::list(world, account, request),
         "DescribeCopyJob" => copy_jobs::describe(world, account, name),
+        "DescribeGlobalSettings" => settings::global(world),
+        "DescribeRegionSettings" => Ok(settings::region(world)),
         _ => Err(Refusal::new(
             404,
             "UnknownOperationException",

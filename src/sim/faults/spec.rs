@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::sim::{backup_api, sts_api};
+use crate::sim::{backup_api, iam_api, kms_api, sts_api};
 
 /// Shown with every complaint.
 const FORM: &str = "it must be KIND[:OPERATION]=SHARE[@FROM-TO], such as Throttling=0.1, lost:StartCopyJob=0.2 or 503=1@5-15";
@@ -194,7 +194,11 @@ impl FromStr for FaultSpec {
 }
 
 fn operation_of(kind: &FaultKind, name: &str) -> Result<&'static str, String> {
-    let known = backup_api::OPERATIONS.iter().chain(sts_api::OPERATIONS);
+    let known = backup_api::OPERATIONS
+        .iter()
+        .chain(sts_api::OPERATIONS)
+        .chain(kms_api::OPERATIONS)
+        .chain(iam_api::OPERATIONS);
     let Some(operation) = known.clone().find(|known| **known == name) else {
         let all: Vec<&str> = known.copied().collect();
         return Err(format!("`{name}` is no operation; there are {}", all.join(", ")));
@@ -202,9 +206,9 @@ fn operation_of(kind: &FaultKind, name: &str) -> Result<&'static str, String> {
     if kind.is_of_lists() && !operation.starts_with("List") {
         return Err(format!("{kind} is a fault of lists, and {operation} is none"));
     }
-    if kind.is_of_backup_only() && sts_api::OPERATIONS.contains(operation) {
+    if kind.is_of_backup_only() && !backup_api::OPERATIONS.contains(operation) {
         return Err(format!(
-            "{kind} is a fault of AWS Backup, and {operation} is of STS"
+            "{kind} is a fault of AWS Backup, and {operation} is of another service"
         ));
     }
     Ok(operation)
@@ -270,7 +274,7 @@ mod tests {
             ("lost:StartCopy=1", "`StartCopy` is no operation"),
             ("lost=1@9", "`9` is not FROM-TO"),
             ("lost=1@9-8", "`9-8` is not FROM-TO"),
-            ("wrong-type:AssumeRole=1", "is of STS"),
+            ("wrong-type:AssumeRole=1", "is of another service"),
         ] {
             let text = problem(text);
             assert!(

@@ -4,6 +4,7 @@ use super::*;
 use crate::copy::event::ItemFailure;
 use crate::copy::failure::FailureCause;
 use crate::copy::plan::Tally;
+use crate::copy::retention::OtherRetention;
 use crate::domain::RecoveryPointArn;
 
 #[test]
@@ -31,6 +32,7 @@ fn end(stats: RunStats) -> RunEnd {
         stats,
         failures: Vec::new(),
         repeated_calls: 0,
+        other_retention: OtherRetention::default(),
     }
 }
 
@@ -114,6 +116,7 @@ fn the_summary_says_what_was_done_what_is_left_and_why() {
             failed("p3", "CopyJobFailed", "m3", FailureCause::Role),
         ],
         repeated_calls: 5,
+        other_retention: OtherRetention::default(),
         ..end(stats)
     };
     let closing = || Closing {
