@@ -486,3 +486,44 @@ fn a_key_of_the_points_that_is_disabled_is_warned_of() {
         "source_key"
     );
 }
+
+/// A session's ARN has its role's name and not its path, by which alone IAM knows it.
+#[test]
+fn the_policies_of_a_session_are_those_of_its_role() {
+    for (role, roles_asked) in [("Migration", 1), ("service-role/AWSBackupDefaultServiceRole", 2)] {
+        let rig = Rig::new(CLEAN);
+        let done = rig.run(&preflight(&format!(
+            "--source-role-arn arn:aws:iam::123456789012:role/{role}"
+        )));
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        assert_eq!(not_fine(&done), [], "{}", done.stdout);
+        assert!(
+            done.stdout.contains(":assumed-role/") && done.stdout.contains("may pass"),
+            "{}",
+            done.stdout
+        );
+        assert_eq!(done.calls("SimulatePrincipalPolicy"), roles_asked, "{role}");
+        // Once for the role to be passed.
+        assert_eq!(done.calls("GetRole"), roles_asked, "{role}");
+    }
+}
+
+#[test]
+fn credentials_that_end_too_soon_and_a_clock_that_is_off_are_warned_of() {
+    // Thirty points of one resource, one after the other: hours.
+    let rig = Rig::new("--vault v1=30 --resources 1 --job-seconds 0.01 --clock-skew 1200");
+    let keys = r#"eval "$(curl -sf "$AWS_ENDPOINT_URL/_credentials?account=123456789012&form=env")""#;
+    let done = rig.run(&format!("{keys}; {}", preflight("")));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let names: Vec<String> = not_fine(&done).into_iter().map(|(check, ..)| check).collect();
+    assert_eq!(names, ["clock", "credentials"], "{}", done.stdout);
+    assert!(
+        done.stdout.contains("1200 s behind") || done.stdout.contains("1199 s behind"),
+        "{}",
+        done.stdout
+    );
+    // A run that is to end before that needs no better ones.
+    let short = rig.run(&format!("{keys}; {}", preflight("--max-runtime-minutes 50")));
+    let names: Vec<String> = not_fine(&short).into_iter().map(|(check, ..)| check).collect();
+    assert_eq!(names, ["clock"], "{}", short.stdout);
+}

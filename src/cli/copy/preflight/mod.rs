@@ -54,7 +54,6 @@ pub(in crate::cli) async fn run(args: PreflightArgs, session: &Session) -> Resul
         preflight::partition(source, &destination),
     ];
     if let Some(clients) = connect(&preparation, &mut findings).await {
-        findings.push(preflight::clock(clients.source.clock_ahead()));
         let mut vaults = Vec::new();
         for name in &copy.vault {
             match Box::pin(preparation.vault(&clients, name)).await {
@@ -66,6 +65,8 @@ pub(in crate::cli) async fn run(args: PreflightArgs, session: &Session) -> Resul
             }
         }
         selection.report_unmatched();
+        // Known from the answers of AWS Backup.
+        findings.push(preflight::clock(clients.source.clock_ahead()));
         let forecast = prepare::forecast(&vaults, &bounds(&copy));
         let look = Look {
             args: &copy,
