@@ -129,9 +129,11 @@ pub fn region_settings(
         )
         .of(subject);
     }
-    let cause = match to_copy.len() {
-        0 => "nothing to copy depends on them".to_owned(),
-        n => format!("all {n} types to copy are opted in"),
+    let kinds: Vec<&str> = to_copy.keys().map(String::as_str).collect();
+    let cause = if kinds.is_empty() {
+        "nothing to copy depends on them".to_owned()
+    } else {
+        format!("opted in: {}", kinds.join(", "))
     };
     Finding::ok(CHECK, cause).of(subject)
 }

@@ -4,8 +4,8 @@ use crate::aws::vault_access::{DestVault, VaultSetup};
 use crate::aws::{ApiError, BackupVault, KmsKey};
 use crate::copy::eligibility::{SkipReason, is_fully_managed_type};
 use crate::copy::plan::PlanTally;
-use crate::domain::BackupVaultName;
-use crate::vault_policy::{self, Copier};
+use crate::domain::{AccountId, BackupVaultName};
+use crate::vault_policy::{self, Access, Copier};
 
 use super::Finding;
 
@@ -102,80 +102,74 @@ pub fn policy(facts: DestinationFacts<'_>, copier: Copier<'_>) -> Finding {
     let DestinationFacts {
         name, dest, setup, ..
     } = facts;
-    let finding = match (
-        vault_policy::access(dest.policy.as_deref(), copier),
-        &setup.policy,
-    ) {
-        (Err(problem), _) => Finding::problem(
-            CHECK,
-            format!("it cannot be understood: {problem}"),
-            "mend the policy, or copy with --skip-dest-setup",
-        ),
-        (Ok(access), _) if access.denials.iter().any(|denial| !denial.under_condition) => {
-            let all: Vec<&str> = access
-                .denials
-                .iter()
-                .map(|denial| denial.statement.as_str())
-                .collect();
-            Finding::problem(
-                CHECK,
-                format!(
-                    "it keeps account {} out: statement {} denies backup:CopyIntoBackupVault",
-                    copier.account,
-                    all.join(" and ")
-                ),
-                format!(
-                    "take that account out of the statement; see: aws backup get-backup-vault-access-policy \
-                         --backup-vault-name {name}"
-                ),
-            )
+    let account = copier.account;
+    let access = match vault_policy::access(dest.policy.as_deref(), copier) {
+        Ok(access) => access,
+        Err(problem) => {
+            let next = "mend the policy, or copy with --skip-dest-setup";
+            let finding = Finding::problem(CHECK, format!("it cannot be understood: {problem}"), next);
+            return finding.of(name.as_str());
         }
-        (Ok(access), change) if !access.denials.is_empty() => {
-            let all: Vec<&str> = access
-                .denials
-                .iter()
-                .map(|denial| denial.statement.as_str())
-                .collect();
-            let to_come = if change.is_some() {
-                " (a statement that lets it in is still to be added)"
-            } else {
-                ""
-            };
-            Finding::warning(
-                CHECK,
-                format!(
-                    "statement {} may keep account {} out, under a condition{to_come}",
-                    all.join(" and "),
-                    copier.account
-                ),
-                "make sure that the condition is not met by these copies",
-            )
-        }
-        (Ok(_), None) => Finding::ok(
-            CHECK,
-            format!("it lets account {} copy into the vault", copier.account),
-        ),
-        (Ok(_), Some(change)) if facts.is_left_alone => Finding::problem(
+    };
+    let finding = match &setup.policy {
+        change if !access.denials.is_empty() => kept_out(CHECK, facts, &access, account, change.is_some()),
+        None => Finding::ok(CHECK, format!("it lets account {account} copy into the vault")),
+        Some(change) if facts.is_left_alone => Finding::problem(
             CHECK,
             format!(
-                "it does not let account {} copy into the vault, and --skip-dest-setup leaves it so",
-                copier.account
+                "it does not let account {account} copy into the vault, and --skip-dest-setup leaves it so"
             ),
             format!(
-                "leave out --skip-dest-setup, or run: aws backup put-backup-vault-access-policy --backup-vault-name {name} \
-                 --policy '{}'",
+                "leave out --skip-dest-setup, or run: aws backup put-backup-vault-access-policy --backup-vault-name \
+                 {name} --policy '{}'",
                 change.new
             ),
         ),
-        (Ok(_), Some(_)) => Finding::ok(
+        Some(_) => Finding::ok(
             CHECK,
-            format!(
-                "one statement is to be added, which lets account {} copy into the vault",
-                copier.account
-            ),
+            format!("one statement is to be added, which lets account {account} copy into the vault"),
         ),
     };
     finding.of(name.as_str())
+}
+
+/// Statements that keep an account out, or may.
+fn kept_out(
+    check: &'static str,
+    facts: DestinationFacts<'_>,
+    access: &Access,
+    account: &AccountId,
+    is_incomplete: bool,
+) -> Finding {
+    let all: Vec<&str> = access
+        .denials
+        .iter()
+        .map(|denial| denial.statement.as_str())
+        .collect();
+    let statements = all.join(" and ");
+    if access.denials.iter().any(|denial| !denial.under_condition) {
+        return Finding::problem(
+            check,
+            format!(
+                "it keeps account {account} out: statement {statements} denies backup:CopyIntoBackupVault"
+            ),
+            format!(
+                "take that account out of the statement; see: aws backup get-backup-vault-access-policy \
+                 --backup-vault-name {}",
+                facts.name
+            ),
+        );
+    }
+    let to_come = if is_incomplete {
+        " (a statement that lets it in is still to be added)"
+    } else {
+        ""
+    };
+    Finding::warning(
+        check,
+        format!("statement {statements} may keep account {account} out, under a condition{to_come}"),
+        "make sure that the condition is not met by these copies",
+    )
 }
 
 /// A vault that is to be made without a key, for types that need one.

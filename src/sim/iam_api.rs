@@ -100,6 +100,13 @@ fn simulate(
             format!("{source} is of another account"),
         ));
     }
+    let entity = parts.get(5).copied().unwrap_or_default();
+    let name = entity.rsplit('/').next().unwrap_or_default();
+    let is_absent = world.options.absent_roles.iter().any(|absent| absent == name);
+    // A role is known by its whole path only.
+    if entity.starts_with("role/") && (is_absent || entity == format!("role/{DEFAULT_ROLE}")) {
+        return Err(no_such_role(name));
+    }
     let list = |name: &str| -> Vec<&String> {
         (1..)
             .map_while(|n| form.get(&format!("{name}.member.{n}")))

@@ -19,6 +19,7 @@ mod reply;
 mod request;
 mod seed;
 mod server;
+mod service;
 mod sts_api;
 mod types;
 mod world;

@@ -194,6 +194,8 @@ def roles():
     ask = dict(PolicySourceArn=f"arn:aws:iam::{SOURCE}:user/operator", ActionNames=["iam:PassRole"], ResourceArns=[ROLE])
     results = iam.simulate_principal_policy(**ask)["EvaluationResults"]
     equal("may pass", [(r["EvalResourceName"], r["EvalDecision"]) for r in results], [(ROLE, "allowed")])
+    short = f"arn:aws:iam::{SOURCE}:role/AWSBackupDefaultServiceRole"
+    equal("without its path", code(iam.simulate_principal_policy, **{**ask, "PolicySourceArn": short}), ("NoSuchEntity", 404))
     session = f"arn:aws:sts::{SOURCE}:assumed-role/x/y"
     equal("of a session", code(iam.simulate_principal_policy, **{**ask, "PolicySourceArn": session}), ("InvalidInput", 400))
 

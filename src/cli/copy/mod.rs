@@ -176,19 +176,14 @@ impl CopyCommand {
         warn_of_limits(args, &vaults);
         let mut plan = self.plan(&vaults);
         preparation.require_plan(&plan, &vaults)?;
-        let findings = if args.skip_preflight {
-            preflight::required(args, &vaults)
-        } else {
-            let look = preflight::Look {
-                args,
-                clients: &clients,
-                vaults: &vaults,
-                forecast: &plan.forecast,
-                is_plan: args.dry_run,
-            };
-            Box::pin(unless_stopped(stop, Box::pin(look.in_short()))).await?
+        let look = preflight::Look {
+            args,
+            clients: &clients,
+            vaults: &vaults,
+            forecast: &plan.forecast,
+            is_plan: args.dry_run,
         };
-        let problems = preflight::tell(&findings);
+        let problems = Box::pin(unless_stopped(stop, Box::pin(look.before_copy()))).await?;
         self.write_plan(&preparation, &plan, &vaults)?;
         if args.dry_run {
             let format = args.output.unwrap_or(OutputFormat::Table);
@@ -199,18 +194,7 @@ impl CopyCommand {
                 _ => Outcome::WithErrors,
             });
         }
-        // What AWS decides about is tried with --try-all; a vault that is made under the wrong key is there for good.
-        let stops = if args.try_all {
-            preflight::required(args, &vaults).len()
-        } else {
-            problems
-        };
-        if stops > 0 {
-            return Err(AppError::usage(
-                format!("nothing was changed: {stops} of what the copies depend on is not as it must be"),
-                "do as said above, or use --skip-preflight to find out from AWS",
-            ));
-        }
+        preflight::allow(args, &vaults, problems)?;
         if !unless_stopped(stop, self.confirm(&plan)).await?? {
             return Err(AppError::usage(
                 "nothing was copied: the plan was not confirmed",

@@ -160,7 +160,7 @@ pub struct SimulateArgs {
     /// Bytes that the access policy of a vault may have
     #[arg(long, value_name = "BYTES", default_value = "20480")]
     pub policy_limit: usize,
-    /// Operation to deny, such as StartCopyJob; may be repeated
+    /// Operation to deny, such as StartCopyJob or DescribeKey, but none of STS; may be repeated
     #[arg(long, value_name = "OPERATION")]
     pub deny: Vec<String>,
     /// Seed of everything that is random

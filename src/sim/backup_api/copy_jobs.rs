@@ -95,20 +95,16 @@ pub(super) fn start(world: &mut World, account: &str, request: &Request) -> Answ
         ));
     }
     let seen = world.decide_seen();
-    let (mut end, mut message) = world.decide_end(&point, account, &destination, input.lifecycle.as_ref());
-    let absent = |name: &String| role.rsplit('/').next() == Some(name.as_str());
-    if world.options.absent_roles.iter().any(absent) {
-        (end, message) = (
-            JobState::Failed,
-            Some(format!("The IAM role {role} does not exist.")),
-        );
-    }
-    let asked = input.lifecycle.clone().or_else(|| point.lifecycle.clone());
-    let lifecycle = if world.chance(world.options.lost_lifecycle_share) {
-        None
-    } else {
-        asked
-    };
+    let (end, message) = decide_end(
+        world,
+        (&point, &role),
+        account,
+        &destination,
+        input.lifecycle.as_ref(),
+    );
+    let asked = input.lifecycle.or_else(|| point.lifecycle.clone());
+    let is_lost = world.chance(world.options.lost_lifecycle_share);
+    let lifecycle = asked.filter(|_| !is_lost);
     let created = world.clock.now();
     let job = Job {
         id: world.uuid().into(),
@@ -134,6 +130,22 @@ pub(super) fn start(world: &mut World, account: &str, request: &Request) -> Answ
         message,
     };
     Ok(enter(world, job))
+}
+
+/// How the job will end: it has to assume its role first.
+fn decide_end(
+    world: &mut World,
+    (point, role): (&Point, &str),
+    account: &str,
+    destination: &str,
+    lifecycle: Option<&Lifecycle>,
+) -> (JobState, Option<String>) {
+    let is_named = |name: &String| role.rsplit('/').next() == Some(name.as_str());
+    if world.options.absent_roles.iter().any(is_named) {
+        let message = format!("The IAM role {role} does not exist.");
+        return (JobState::Failed, Some(message));
+    }
+    world.decide_end(point, account, destination, lifecycle)
 }
 
 /// Whether a quota takes no more jobs of a type.

@@ -1,29 +1,25 @@
 //! `preflight`, and the same looks in short at the beginning of `copy`.
 
 mod ask;
+mod command;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chrono::Utc;
-
-use super::prepare::{self, Clients, Preparation, PreparedVault};
-use crate::aws::{Side, custom_endpoint};
-use crate::cli::Session;
-use crate::cli::args::{CopyArgs, PreflightArgs};
-use crate::cli::output::to_stdout;
-use crate::cli::selection::Selection;
-use crate::cli::vault_choice;
+use super::prepare::{self, Clients, PreparedVault};
+use crate::aws::Side;
+use crate::cli::args::CopyArgs;
 use crate::copy::eligibility::SkipReason;
-use crate::copy::forecast::{Bounds, Forecast};
+use crate::copy::forecast::Forecast;
 use crate::copy::plan::PlanTally;
-use crate::domain::{BackupVaultName, IamRoleArn};
-use crate::error::{AppError, Outcome};
+use crate::domain::IamRoleArn;
+use crate::error::AppError;
 use crate::preflight::{self, DestinationFacts, Finding, RoleFacts, Space, Verdict};
 use crate::report;
 use crate::state::{directory, space};
 use crate::vault_policy::Copier;
 use ask::Answers;
+pub(in crate::cli) use command::run;
 
 /// What is looked at.
 pub(super) struct Look<'a> {
@@ -35,112 +31,8 @@ pub(super) struct Look<'a> {
     pub(super) is_plan: bool,
 }
 
-/// The command.
-pub(in crate::cli) async fn run(args: PreflightArgs, session: &Session) -> Result<Outcome, AppError> {
-    let copy = args.copy()?;
-    super::check(&copy)?;
-    let selection = Selection::new(&copy.filter).await?;
-    let connections = session.connections(&copy.connection, &copy.source).await;
-    let preparation = Preparation {
-        args: &copy,
-        connections: &connections,
-        selection: &selection,
-        plan: None,
-        run_id: "preflight",
-        now: Utc::now(),
-        only_looks: true,
-    };
-    let (source, destination) = (connections.region(), connections.dest_region(&copy.dest));
-    let mut findings = vec![
-        preflight::endpoint(custom_endpoint().as_ref()),
-        preflight::partition(source, &destination),
-    ];
-    if let Some(clients) = connect(&preparation, &mut findings).await {
-        findings.push(preflight::clock(clients.source.clock_ahead()));
-        let mut vaults = Vec::new();
-        let unusable = |name: &str, error: &AppError| {
-            preflight::unusable_source_vault(name, error.to_string(), error.hint())
-        };
-        match vault_choice::choose(&copy.vaults, &copy.dest, &clients.source).await {
-            Ok(chosen) => {
-                for vault in chosen {
-                    let name = vault.source.name.clone();
-                    match Box::pin(preparation.vault(&clients, vault)).await {
-                        Ok(vault) => vaults.push(vault),
-                        Err(error) => findings.push(unusable(name.as_str(), &error)),
-                    }
-                }
-            }
-            Err(error) => {
-                let names: Vec<&str> = copy.vaults.vault.iter().map(BackupVaultName::as_str).collect();
-                findings.push(unusable(&names.join(", "), &error));
-            }
-        }
-        selection.report_unmatched();
-        let forecast = prepare::forecast(&vaults, &bounds(&copy));
-        let look = Look {
-            args: &copy,
-            clients: &clients,
-            vaults: &vaults,
-            forecast: &forecast,
-            is_plan: false,
-        };
-        findings.extend(Box::pin(look.all()).await);
-        findings.push(preflight::state_directory(&look.space()));
-    }
-    to_stdout(|out| report::preflight(&findings, args.form.output, out))?;
-    let is_problem = |finding: &Finding| finding.verdict == Verdict::Problem;
-    Ok(if findings.iter().any(is_problem) {
-        Outcome::WithErrors
-    } else {
-        Outcome::Done
-    })
-}
-
-/// Both identities, each of which is a finding.
-async fn connect(preparation: &Preparation<'_>, findings: &mut Vec<Finding>) -> Option<Clients> {
-    let args = preparation.args;
-    match preparation.connect().await {
-        Ok(clients) => {
-            let source = &clients.source;
-            findings.push(preflight::identity(
-                Side::Source,
-                source.account(),
-                source.identity(),
-            ));
-            if let Some(client) = &clients.destination {
-                findings.push(preflight::identity(
-                    Side::Destination,
-                    client.account(),
-                    client.identity(),
-                ));
-            }
-            Some(clients)
-        }
-        Err(error) => {
-            let side = if preparation.connections.source(&args.source).await.is_err() {
-                Side::Source
-            } else {
-                Side::Destination
-            };
-            let next = error
-                .hint()
-                .unwrap_or_else(|| "check the AWS configuration".to_owned());
-            findings.push(preflight::no_identity(side, error.to_string(), next));
-            None
-        }
-    }
-}
-
-fn bounds(args: &CopyArgs) -> Bounds {
-    Bounds {
-        limits: args.limits(),
-        poll_interval: Duration::from_secs_f64(args.poll_interval),
-    }
-}
-
 /// Problems that are known without a question, and that stop a copy whatever its options say of preflights.
-pub(super) fn required(args: &CopyArgs, vaults: &[PreparedVault]) -> Vec<Finding> {
+fn required(args: &CopyArgs, vaults: &[PreparedVault]) -> Vec<Finding> {
     let of_vault = |vault: &PreparedVault| {
         let own_key = preflight::types_with_own_key(&PlanTally::of(vault.items()), |_| false);
         let key = missing_key(args, vault, &own_key, args.dry_run);
@@ -210,17 +102,20 @@ impl Look<'_> {
         findings
     }
 
-    /// The same for a copy that is about to begin: only what is in its way. Nothing is asked if there is nothing
-    /// to copy.
-    pub(super) async fn in_short(&self) -> Vec<Finding> {
+    /// The same for a copy that is about to begin: says what is in its way, and answers how many problems there are.
+    /// With `--skip-preflight`, or if there is nothing to copy, nothing is asked.
+    pub(super) async fn before_copy(&self) -> usize {
         let is_work = self.forecast.bound.is_some();
-        if !is_work {
-            return Vec::new();
-        }
-        let mut findings = Box::pin(self.all()).await;
-        findings.push(preflight::room_for_state(&self.space()));
-        findings.retain(|finding| finding.verdict != Verdict::Ok);
-        findings
+        let findings = if self.args.skip_preflight {
+            required(self.args, self.vaults)
+        } else if is_work {
+            let mut findings = Box::pin(self.all()).await;
+            findings.push(preflight::room_for_state(&self.space()));
+            findings
+        } else {
+            Vec::new()
+        };
+        tell(&findings)
     }
 
     fn role_facts<'r>(&'r self, role: &'r IamRoleArn) -> RoleFacts<'r> {
@@ -361,8 +256,29 @@ impl Look<'_> {
     }
 }
 
+/// Stops a copy that has problems, unless they are for AWS to decide about (`--try-all`). A vault that would be made
+/// under the wrong key is there for good, and is none of these.
+pub(super) fn allow(args: &CopyArgs, vaults: &[PreparedVault], problems: usize) -> Result<(), AppError> {
+    let stops = if args.try_all {
+        required(args, vaults).len()
+    } else {
+        problems
+    };
+    if stops == 0 {
+        return Ok(());
+    }
+    Err(AppError::usage(
+        format!("nothing was changed: {stops} of what the copies depend on is not as it must be"),
+        if args.skip_preflight || args.try_all {
+            "do as said above"
+        } else {
+            "do as said above, or use --skip-preflight to find out from AWS"
+        },
+    ))
+}
+
 /// Says what is in the way of a copy; answers how many problems there are.
-pub(super) fn tell(findings: &[Finding]) -> usize {
+fn tell(findings: &[Finding]) -> usize {
     let mut unread = Vec::new();
     let mut problems = 0;
     for finding in findings {

@@ -1,0 +1,141 @@
+//! The command `preflight`.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use futures_util::stream::{self, StreamExt as _};
+
+use super::Look;
+use crate::aws::{Side, custom_endpoint};
+use crate::cli::Session;
+use crate::cli::args::{CopyArgs, PreflightArgs};
+use crate::cli::copy::prepare::{self, Clients, Preparation, PreparedVault};
+use crate::cli::output::to_stdout;
+use crate::cli::selection::Selection;
+use crate::cli::vault_choice::{self, VAULTS_AT_ONCE};
+use crate::copy::forecast::Bounds;
+use crate::domain::BackupVaultName;
+use crate::error::{AppError, Outcome};
+use crate::preflight::{self, Finding, Verdict};
+use crate::report;
+
+/// The command.
+pub(in crate::cli) async fn run(args: PreflightArgs, session: &Session) -> Result<Outcome, AppError> {
+    let copy = args.copy()?;
+    crate::cli::copy::check(&copy)?;
+    let selection = Selection::new(&copy.filter).await?;
+    let connections = session.connections(&copy.connection, &copy.source).await;
+    let preparation = Preparation {
+        args: &copy,
+        connections: &connections,
+        selection: &selection,
+        plan: None,
+        run_id: "preflight",
+        now: Utc::now(),
+        only_looks: true,
+    };
+    let (source, destination) = (connections.region(), connections.dest_region(&copy.dest));
+    let mut findings = vec![
+        preflight::endpoint(custom_endpoint().as_ref()),
+        preflight::partition(source, &destination),
+    ];
+    if let Some(clients) = connect(&preparation, &mut findings).await {
+        let vaults = vaults(&preparation, &clients, &mut findings).await;
+        selection.report_unmatched();
+        // Known from the answers of AWS Backup.
+        findings.push(preflight::clock(clients.source.clock_ahead()));
+        let forecast = prepare::forecast(&vaults, &bounds(&copy));
+        let look = Look {
+            args: &copy,
+            clients: &clients,
+            vaults: &vaults,
+            forecast: &forecast,
+            is_plan: false,
+        };
+        findings.extend(Box::pin(look.all()).await);
+        findings.push(preflight::state_directory(&look.space()));
+    }
+    to_stdout(|out| report::preflight(&findings, args.form.output, out))?;
+    let is_problem = |finding: &Finding| finding.verdict == Verdict::Problem;
+    Ok(if findings.iter().any(is_problem) {
+        Outcome::WithErrors
+    } else {
+        Outcome::Done
+    })
+}
+
+/// The vaults that can be planned; of each of the others there is a finding.
+async fn vaults(
+    preparation: &Preparation<'_>,
+    clients: &Clients,
+    findings: &mut Vec<Finding>,
+) -> Vec<PreparedVault> {
+    let copy = preparation.args;
+    let mut unusable = |name: &str, error: &AppError| {
+        let finding = preflight::unusable_source_vault(name, error.to_string(), error.hint());
+        findings.push(finding);
+    };
+    let chosen = match vault_choice::choose(&copy.vaults, &copy.dest, &clients.source).await {
+        Ok(chosen) => chosen,
+        Err(error) => {
+            let names: Vec<&str> = copy.vaults.vault.iter().map(BackupVaultName::as_str).collect();
+            unusable(&names.join(", "), &error);
+            return Vec::new();
+        }
+    };
+    let prepared = stream::iter(chosen).map(|chosen| async move {
+        let name = chosen.source.name.clone();
+        (name, Box::pin(preparation.vault(clients, chosen)).await)
+    });
+    let mut prepared = prepared.buffered(VAULTS_AT_ONCE);
+    let mut vaults = Vec::new();
+    while let Some((name, vault)) = prepared.next().await {
+        match vault {
+            Ok(vault) => vaults.push(vault),
+            Err(error) => unusable(name.as_str(), &error),
+        }
+    }
+    vaults
+}
+
+/// Both identities, each of which is a finding.
+async fn connect(preparation: &Preparation<'_>, findings: &mut Vec<Finding>) -> Option<Clients> {
+    let args = preparation.args;
+    match preparation.connect().await {
+        Ok(clients) => {
+            let source = &clients.source;
+            findings.push(preflight::identity(
+                Side::Source,
+                source.account(),
+                source.identity(),
+            ));
+            if let Some(client) = &clients.destination {
+                findings.push(preflight::identity(
+                    Side::Destination,
+                    client.account(),
+                    client.identity(),
+                ));
+            }
+            Some(clients)
+        }
+        Err(error) => {
+            let side = if preparation.connections.source(&args.source).await.is_err() {
+                Side::Source
+            } else {
+                Side::Destination
+            };
+            let next = error
+                .hint()
+                .unwrap_or_else(|| "check the AWS configuration".to_owned());
+            findings.push(preflight::no_identity(side, error.to_string(), next));
+            None
+        }
+    }
+}
+
+fn bounds(args: &CopyArgs) -> Bounds {
+    Bounds {
+        limits: args.limits(),
+        poll_interval: Duration::from_secs_f64(args.poll_interval),
+    }
+}
