@@ -6,6 +6,7 @@ Each validator is also given something broken, so that one that takes anything i
 """
 
 import copy
+import fnmatch
 import json
 import pathlib
 import subprocess
@@ -138,6 +139,47 @@ def on_batch(botocore_python):
     check("an index for each run", submission["arrayProperties"]["size"] == len(runs((EXAMPLES / "runs.txt").read_text())))
 
 
+def at(path, data):
+    """What a reference path such as $.a.b names, or None."""
+    for name in path.removeprefix("$").lstrip(".").split("."):
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
+
+
+def holds(rule, data):
+    """Whether a rule of a Choice holds, by the States Language; a comparison with what is not there is an error."""
+    if "And" in rule:
+        return all(holds(each, data) for each in rule["And"])
+    ((kind, wanted),) = [(name, value) for name, value in rule.items() if name not in ("Variable", "Next")]
+    value = at(rule["Variable"], data)
+    if kind == "IsPresent":
+        return (value is not None) == wanted
+    if value is None:
+        raise ValueError(f"States.Runtime: {rule['Variable']} is not there")
+    if kind == "IsNumeric":
+        return isinstance(value, int) == wanted
+    if kind == "StringMatches":
+        return isinstance(value, str) and fnmatch.fnmatchcase(value, wanted)
+    if kind == "NumericEqualsPath":
+        return value == at(wanted, data)
+    return {"NumericEquals": value == wanted, "BooleanEquals": value is wanted}[kind]
+
+
+def chosen(states, name, data):
+    """Where a Choice leads."""
+    return next((rule["Next"] for rule in states[name]["Choices"] if holds(rule, data)), states[name]["Default"])
+
+
+def after_failed_job(states, cause):
+    """Where the state machine goes after a job that failed with this cause."""
+    caught = {"run": "a", "error": {"Error": "States.TaskFailed", "Cause": cause}}
+    after = chosen(states, states["Run"]["Catch"][0]["Next"], caught)
+    if after != "Read the job":
+        return after
+    check("the cause is read", states[after]["Parameters"] == {"job.$": "States.StringToJson($.error.Cause)"})
+    return chosen(states, states[after]["Next"], {**caught, "ended": {"job": json.loads(cause)}})
+
+
 def on_step_functions():
     text = (EXAMPLES / "step-functions.asl.json").read_text()
 
@@ -149,6 +191,27 @@ def on_step_functions():
     check(f"statelint takes the state machine: {told}", code == 0)
     code, _ = problems(text.replace('"Next": "Look"', '"Next": "Nowhere"', 1))
     check("statelint refuses a state that is not there", code != 0)
+
+    machine = json.loads(text)["States"]
+    states = machine["Runs"]["ItemProcessor"]["States"]
+    ended = "Essential container in task exited"
+    for job, wanted in [
+        ({"StatusReason": ended, "Container": {"ExitCode": 2}}, "Pause"),
+        ({"StatusReason": ended, "Container": {"ExitCode": 1}}, "Look"),
+        ({"StatusReason": ended, "Container": {"ExitCode": 137}}, "Look"),
+        ({"StatusReason": ended, "Container": {"ExitCode": "2"}}, "Look"),
+        ({"StatusReason": "Host EC2 (instance i-1) terminated.", "Container": {}}, "Pause"),
+        ({"StatusReason": "Host EC2 (instance i-1) terminated."}, "Pause"),
+        ({"StatusReason": "CannotPullContainerError: no such image", "Container": {}}, "Look"),
+        ({}, "Look"),
+    ]:
+        check(f"{job}: {wanted}", after_failed_job(states, json.dumps(job)) == wanted)
+    check("a refused request: look", after_failed_job(states, "Job queue does not exist") == "Look")
+    check("a pause is followed by the same run", states[states["Pause"]["Next"]]["Next"] == "Run")
+    check("a job without failure is done", states["Run"]["Next"] == "Done")
+    for look, ended, wanted in [(False, 3, "End"), (True, 3, "Some have to be looked at"), (False, 2, "Some have to be looked at")]:
+        end = chosen(machine, "All done", {"runs": 3, "ended": ended, "look": look})
+        check(f"{ended} of 3 ended, to look at {look}: {wanted}", end == wanted)
 
 
 on_kubernetes()
