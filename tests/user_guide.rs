@@ -12,31 +12,8 @@
 
 mod common;
 
-use std::fmt::Write as _;
-
+use common::console::{Block, blocks, works_as_shown};
 use common::{Rig, side_by_side};
-
-/// A block's commands, each with the lines that it shows.
-type Block = Vec<(String, Vec<String>)>;
-
-fn blocks(guide: &str) -> Vec<Block> {
-    let fenced = guide
-        .split("```console\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap());
-    fenced
-        .map(|text| {
-            let mut block = Block::new();
-            for line in text.lines() {
-                match line.strip_prefix("$ ") {
-                    Some(command) => block.push((command.to_owned(), Vec::new())),
-                    None => block.last_mut().unwrap().1.push(line.to_owned()),
-                }
-            }
-            block
-        })
-        .collect()
-}
 
 /// The vaults that the block speaks of, and the metadata of one of them.
 fn rig(block: &Block) -> Rig {
@@ -77,21 +54,6 @@ fn every_console_example_works_as_shown() {
     let blocks = blocks(guide);
     assert!(blocks.len() >= 10, "{}", blocks.len());
     side_by_side(blocks, |block| {
-        let rig = rig(&block);
-        let mut script = String::from("exec 2>&1; export SHUFFLE_AWS_VAULTS_POLL_INTERVAL=0.05\n");
-        for (number, (command, _)) in block.iter().enumerate() {
-            // The program ends with 1 by itself where the guide says so with `!`.
-            let _ = writeln!(script, "{{ {command}\n}} || exit $((100 + {number})); echo @@@");
-        }
-        let done = rig.run(&script);
-        assert_eq!(done.code, 0, "{script}\n{}", done.stdout);
-        for ((command, lines), shown) in block.iter().zip(done.stdout.split("@@@\n")) {
-            for line in lines {
-                assert!(
-                    shown.contains(line.as_str()),
-                    "{command}\nshows no {line:?}:\n{shown}"
-                );
-            }
-        }
+        works_as_shown(&rig(&block), &block, "");
     });
 }

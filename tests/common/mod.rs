@@ -13,6 +13,7 @@
     reason = "each test binary uses its part"
 )]
 
+pub mod console;
 pub mod live;
 pub mod namespaces;
 pub mod processes;
