@@ -118,7 +118,7 @@ fn the_loop_goes_on_at_2_and_ends_with_any_other_code() {
         r#"
         "$until_done" "$run_one" orders & loop=$!
         until_calls StartCopyJob 15; kill -TERM $(pgrep -P $loop); wait $loop; echo $?
-        "$until_done" "$run_one" archive --iam-role-arn arn:aws:iam::111122223333:role/elsewhere; echo $?
+        "$until_done" "$run_one" archive --iam-role-arn arn:aws:iam::111122223333:role/elsewhere --skip-preflight; echo $?
         "$until_done" "$run_one" archive --retry-failed; echo $?"#,
     );
     assert_eq!(done.stdout, "0\n1\n0\n", "{}", done.stderr);
