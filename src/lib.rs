@@ -7,6 +7,7 @@ pub mod crash;
 pub mod domain;
 pub mod error;
 pub mod metadata;
+mod nearest;
 pub mod preflight;
 pub mod report;
 pub mod sim;

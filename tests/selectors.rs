@@ -174,3 +174,31 @@ fn what_cannot_be_meant_is_refused_before_any_call() {
         assert_eq!(done.ledger["calls"], serde_json::json!({}), "{command}");
     }
 }
+
+#[test]
+fn names_that_are_not_there_are_told_with_those_that_come_nearest() {
+    let rig = Rig::new("--vault production-backups=6 --types EBS,EFS");
+    rig.write("m.csv", "resourceArn,APMID,Owner\n");
+    let list = "shuffle-aws-vaults list --source-account 123456789012 --vault";
+    for (command, wanted) in [
+        (
+            format!("{list} production-backup"),
+            "did you mean `production-backups`?",
+        ),
+        (
+            format!("{list} production-backups --resource-types EBSS,EFS"),
+            "no recovery point is of type `EBSS`; did you mean `EBS` or `EFS`? there are EBS, EFS",
+        ),
+        (
+            format!("{list} production-backups --metadata-csv m.csv --where Ownr=x"),
+            "did you mean `Owner`?",
+        ),
+        (
+            format!("{list} production-backups --source-profile destinaton"),
+            "has no profile `destinaton`; did you mean `destination`?",
+        ),
+    ] {
+        let done = rig.run(&command);
+        assert!(done.stderr.contains(wanted), "{command}: {}", done.stderr);
+    }
+}

@@ -146,6 +146,22 @@ fn one_resume_goes_on_with_all_and_begins_what_was_not_reached() {
     assert_eq!(json(&rig.path("done.json"))["success_rate"], 100.0);
 }
 
+/// Vaults are read side by side, and what comes from a pipe comes once.
+#[test]
+fn the_metadata_file_of_several_vaults_is_read_once() {
+    let rig = Rig::new(
+        "--vault v1=4 --vault v2=4 --vault v3=4 --types DynamoDB --resources 4 --latency-ms 20 --job-seconds 0.05",
+    );
+    let rows: Vec<String> = (1..=3)
+        .map(|n| format!("arn:aws:dynamodb:us-east-1:123456789012:table/table-v{n}-00001,APP\\n"))
+        .collect();
+    let csv = format!("printf 'resourceArn,APMID\\n{}'", rows.concat());
+    let options = "--all-vaults --metadata-csv - --allowed-apmids APP --yes";
+    let done = rig.run(&format!("{csv} | {}", copy(options)));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    done.assert_copied_once(3);
+}
+
 #[test]
 fn a_resume_of_several_needs_one_that_was_begun() {
     let rig = Rig::new("--vault v1=2 --vault v2=2");
@@ -174,6 +190,15 @@ fn many_vaults_cost_no_more_looks_at_jobs_than_one() {
     let (one, _) = polls("--vault v1=24 --resources 24");
     let vaults: Vec<String> = (10..34).map(|n| format!("--vault v{n}=1")).collect();
     let (many, said) = polls(&vaults.join(" "));
+    assert!(said.contains("backup-vault:v33: 1 to copy, "), "{said}");
+    assert!(
+        said.contains("24 destination vaults are created, 24 access policies"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("backup:CopyIntoBackupVault"),
+        "not the policy of each: {said}"
+    );
     assert!(many < one * 3, "{many} looks at 24 vaults, {one} at one");
     let finished = said.lines().find(|line| line.contains("\"finished\"")).unwrap();
     let finished: serde_json::Value = serde_json::from_str(finished).unwrap();

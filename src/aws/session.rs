@@ -12,6 +12,7 @@ use super::origin::Origin;
 use super::profiles::{self, Profiles};
 use super::{Context, SideSettings};
 use crate::domain::Region;
+use crate::nearest::did_you_mean;
 
 /// Most profiles with static keys that are asked for their account.
 const MOST_PROBES: usize = 20;
@@ -49,6 +50,9 @@ pub async fn connect(settings: SideSettings, context: Context) -> Result<BackupC
     if let Err(error) = &found
         && (named || error.class != ErrorClass::Credentials)
     {
+        if let Some(hint) = no_such_profile(&settings).await {
+            return Err(failed(&settings, error.clone(), hint));
+        }
         let hint = hint(&settings, settings.profile.as_deref()).await;
         return Err(failed(&settings, error.clone(), hint));
     }
@@ -118,6 +122,22 @@ async fn by_profile(
         }
     }
     found
+}
+
+/// What to do if the profile that was named is not there.
+async fn no_such_profile(settings: &SideSettings) -> Option<String> {
+    let name = settings.profile.as_ref()?;
+    let all = profiles::read(&settings.account).await.all;
+    if all.is_empty() || all.contains(name) {
+        return None;
+    }
+    let prefix = settings.side.option_prefix();
+    let near = did_you_mean(name, all.iter().map(String::as_str));
+    Some(format!(
+        "--{prefix}-profile: the AWS configuration has no profile `{name}`; {}it has {}",
+        near.map_or_else(String::new, |near| format!("{near} ")),
+        all.join(", ")
+    ))
 }
 
 async fn hint(settings: &SideSettings, profile: Option<&str>) -> String {

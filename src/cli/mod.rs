@@ -10,7 +10,6 @@ mod failures;
 mod filter;
 pub mod filter_options;
 mod list;
-mod nearest;
 mod output;
 pub mod plan_options;
 mod point_list;

@@ -2,6 +2,7 @@
 //! decided on, not before.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +13,7 @@ use crate::domain::RecoveryPoint;
 use crate::domain::selection::{ColumnFilter, Decision, ValueList};
 use crate::error::AppError;
 use crate::metadata::{Keep, MetadataTable};
+use crate::nearest::did_you_mean;
 
 /// Points without a row that are named in the log; the rest are counted.
 const MOST_NAMED: usize = 10;
@@ -32,6 +34,8 @@ pub(crate) struct Selection {
     /// Points that were decided on, and those of them that `only` names.
     decided: Cell<usize>,
     found: Cell<usize>,
+    /// The types that they have, if types are asked for.
+    types: RefCell<BTreeSet<String>>,
 }
 
 impl Selection {
@@ -79,6 +83,7 @@ impl Selection {
             named: RefCell::default(),
             decided: Cell::new(0),
             found: Cell::new(0),
+            types: RefCell::default(),
         })
     }
 
@@ -144,6 +149,9 @@ impl Selection {
     /// Whether a point is wanted as far as the point itself tells.
     fn takes(&self, point: &RecoveryPoint) -> bool {
         self.decided.set(self.decided.get() + 1);
+        if self.options.resource_types.is_some() && !self.types.borrow().contains(&point.resource_type) {
+            self.types.borrow_mut().insert(point.resource_type.clone());
+        }
         if let Some(only) = &self.only {
             if !only.has(&point.recovery_point_arn) {
                 return false;
@@ -179,8 +187,24 @@ impl Selection {
         }
     }
 
+    /// Says which of the types that are asked for no point has.
+    fn report_types(&self) {
+        let seen = self.types.take();
+        let wanted = self.options.resource_types.iter().flat_map(ValueList::iter);
+        let is_seen = |wanted: &&str| seen.iter().any(|kind| kind.eq_ignore_ascii_case(wanted));
+        for wanted in wanted.filter(|wanted| !seen.is_empty() && !is_seen(wanted)) {
+            let near = did_you_mean(wanted, seen.iter().map(String::as_str));
+            tracing::warn!(
+                "--resource-types: no recovery point is of type `{wanted}`; {}there are {}",
+                near.map_or_else(String::new, |near| format!("{near} ")),
+                seen.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+            );
+        }
+    }
+
     /// Says how many points had no metadata, and how many were named and not met, once all are decided.
     pub(crate) fn report_unmatched(&self) {
+        self.report_types();
         let unmatched = self.unmatched.replace(0);
         if unmatched > self.named.borrow().len() {
             tracing::warn!("{unmatched} recovery points in all have no metadata in the CSV file");

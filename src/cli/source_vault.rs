@@ -1,9 +1,9 @@
 //! The source vault that was named: there, or else the names that come nearest.
 
-use super::nearest::did_you_mean;
 use crate::aws::{BackupClient, BackupVault};
 use crate::domain::BackupVaultName;
 use crate::error::AppError;
+use crate::nearest::did_you_mean;
 
 /// The vault.
 ///

@@ -46,6 +46,8 @@ pub enum MetadataError {
         name: String,
         /// The columns that it has.
         columns: String,
+        /// Those that come nearest.
+        near: Option<String>,
     },
     /// Its header has a name twice, so that nobody can say which column is meant.
     #[error("the CSV file {path} has the column `{name}` twice: columns {first} and {second}")]
@@ -91,6 +93,7 @@ impl MetadataError {
                 Self::NoResourceArn { .. } => {
                     "the first line must name the columns, one of them resourceArn, separated by commas"
                 }
+                Self::NoColumn { near: Some(near), .. } => near,
                 Self::NoColumn { .. } => "name one of its columns; letters count",
                 Self::DoubledColumn { .. } => "rename or remove one of the two",
                 Self::Broken { .. } => "mend that line; the file must be CSV in UTF-8",

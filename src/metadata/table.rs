@@ -9,6 +9,7 @@ use super::error::MetadataError;
 use super::loading::{Loading, shown};
 use super::rows::{Index, value};
 use crate::domain::ResourceArn;
+use crate::nearest::did_you_mean;
 
 /// Which columns are kept beside that with the resource. What a command does not read takes no memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +171,7 @@ impl MetadataTable {
             path: path.to_owned(),
             name: name.to_owned(),
             columns: shown(&self.header.join(", ")),
+            near: did_you_mean(name, self.header.iter().map(String::as_str)),
         })
     }
 

@@ -27,7 +27,7 @@ pub use console::{Console, ConsoleWriter};
 pub use failures::{FailedPoint, FailureGroup, FailureRows, failed_list};
 pub use listing::{FilterCount, PointRows, vaults};
 pub use options::{OptionOrigin, options};
-pub use plan::{Plan, PlannedVault, plan};
+pub use plan::{Plan, PlannedVault, brief_plan, plan};
 pub use preflight::{finding_line, preflight};
 pub use progress::{ProgressMode, ProgressReporter};
 pub use status::{Condition, OldestJob, RunStatus, StateStatus, UnreadableState, statuses};

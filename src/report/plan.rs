@@ -1,5 +1,6 @@
 //! The plan of a copy run, before anything is done.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
@@ -88,6 +89,47 @@ pub fn plan(plan: &Plan, format: OutputFormat, out: &mut dyn Write) -> io::Resul
             .try_for_each(|vault| writeln!(out, "{}", object(vault))),
         OutputFormat::Csv => rows(vaults, out),
     }
+}
+
+/// Writes a plan with a line for each vault: of hundreds, nobody reads all.
+///
+/// # Errors
+/// If `out` cannot be written.
+pub fn brief_plan(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+    for vault in &plan.vaults {
+        let total = vault.tally.to_copy_total();
+        let mut line = format!(
+            "Vault {} -> {}: {} to copy, {}",
+            sanitize(&vault.source),
+            sanitize(&vault.destination_arn),
+            total.points,
+            bytes(total.bytes)
+        );
+        if vault.tally.skipped_total() > 0 {
+            let _ = write!(line, ", {} skipped", vault.tally.skipped_total());
+        }
+        if !vault.setup.is_empty() {
+            line.push_str(", to be set up");
+        }
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out, "All {} vaults", plan.vaults.len())?;
+    numbers(&plan.total(), out)?;
+    let of = |part: &str| {
+        plan.vaults
+            .iter()
+            .filter(|v| v.setup.iter().any(|step| step.starts_with(part)))
+            .count()
+    };
+    let (new, policies) = (of("create"), of("let"));
+    if new + policies > 0 {
+        writeln!(
+            out,
+            "  Set-up: {new} destination vaults are created, {policies} access policies get one statement (--dry-run shows each)"
+        )?;
+    }
+    forecast::text(&plan.forecast, out)?;
+    plan.cost.iter().try_for_each(|cost| cost::text(cost, out))
 }
 
 fn rows(vaults: &[PlannedVault], out: &mut dyn Write) -> io::Result<()> {

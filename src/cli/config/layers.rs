@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Command};
 
 use super::file::{ConfigFile, Entry, Setting, wrong};
-use crate::cli::nearest::did_you_mean;
 use crate::error::AppError;
+use crate::nearest::did_you_mean;
 
 /// Options that a file cannot set.
 const OWN: [&str; 4] = ["config", "no-config", "help", "version"];

@@ -7,9 +7,9 @@ use clap::{Arg, ArgMatches, CommandFactory as _};
 
 use super::layers::{Layered, layered};
 use crate::cli::args::{Cli, ConfigArgs, ConfigCommand};
-use crate::cli::nearest::did_you_mean;
 use crate::cli::output::to_stdout;
 use crate::error::{AppError, Outcome};
+use crate::nearest::did_you_mean;
 use crate::report::{self, OptionOrigin};
 
 /// Commands that have no options to speak of.

@@ -1,15 +1,16 @@
 //! `copy`: plan, confirmation, destination set-up, the run, its summary.
 
 mod closing;
+mod confirm;
 mod last_resort;
 mod plan_file;
 mod planned;
 pub(super) mod preflight;
 mod prepare;
+mod prepared_vault;
 mod run_vaults;
 mod state_file;
 
-use std::io::{self, BufRead as _, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -17,23 +18,23 @@ use rand::{Rng as _, TryRngCore as _};
 
 use closing::Closing;
 use plan_file::PlanFile;
-use prepare::{Clients, Preparation, PreparedVault};
+use prepare::{Clients, Preparation};
+use prepared_vault::PreparedVault;
 
 use super::Session;
 use super::args::CopyArgs;
 use super::connection::Connections;
 use super::output::{tell_repeats, to_stdout};
+use super::prices;
 use super::selection::Selection;
-use super::{prices, resume_command};
-use crate::copy::cost::{Cost, Prices};
+use crate::copy::cost::Prices;
 use crate::copy::event::{RunStats, StopReason};
-use crate::copy::forecast::Bounds;
 use crate::copy::plan::PlanTally;
 use crate::copy::retention::OtherRetention;
 use crate::copy::run::RunEnd;
 use crate::copy::stop::StopSource;
 use crate::error::{AppError, Outcome, code};
-use crate::report::{self, OutputFormat, Plan, PlannedVault, Summary, WholeFile, bytes};
+use crate::report::{self, OutputFormat, Summary};
 
 /// One `copy`, from its options to its end.
 #[derive(Debug)]
@@ -207,96 +208,6 @@ impl CopyCommand {
     /// `--drain-minutes`.
     fn drain(&self) -> Duration {
         Duration::from_secs_f64(self.args.drain_minutes * 60.0)
-    }
-
-    /// What is to be done, and how long that may take.
-    fn plan(&self, vaults: &[PreparedVault]) -> Plan {
-        let bounds = Bounds {
-            limits: self.args.limits(),
-            poll_interval: Duration::from_secs_f64(self.args.poll_interval),
-        };
-        let planned: Vec<PlannedVault> = vaults.iter().map(|vault| vault.planned(&bounds)).collect();
-        let forecast = match &planned[..] {
-            [one] => one.forecast.clone(),
-            _ => prepare::forecast(vaults, &bounds),
-        };
-        let plan = Plan {
-            vaults: planned,
-            forecast,
-            selection: "all".to_owned(),
-            cost: None,
-        };
-        let between_regions = vaults.iter().any(|v| v.header.region != v.header.dest_region);
-        let cost = |prices| Cost::of(&plan.total().to_copy, prices, between_regions);
-        Plan {
-            cost: self.prices.as_ref().map(cost),
-            ..plan
-        }
-    }
-
-    /// `--plan-out`.
-    fn write_plan(
-        &self,
-        preparation: &Preparation<'_>,
-        plan: &Plan,
-        vaults: &[PreparedVault],
-    ) -> Result<(), AppError> {
-        let Some(path) = &self.args.planning.plan_out else {
-            return Ok(());
-        };
-        let header = preparation.plan_header(plan, vaults);
-        let write = || {
-            let mut file = WholeFile::begin(path)?;
-            let points = vaults
-                .iter()
-                .flat_map(|vault| planned::points(vault, self.args.retention));
-            plan_file::write(&header, points, &mut file)?;
-            file.finish()
-        };
-        write().map_err(|error| AppError::io(format!("write the plan {}", path.display()), error))?;
-        let command = resume_command::carry_out(std::env::args_os(), path);
-        tracing::info!(
-            "the plan is in {}. To do exactly that, run: {command}",
-            path.display()
-        );
-        Ok(())
-    }
-
-    /// Shows the plan in short and, on a terminal, asks.
-    async fn confirm(&self, plan: &Plan) -> Result<bool, AppError> {
-        let to_copy = plan.total().to_copy_total();
-        let console = &self.session.console;
-        if !self.session.global.quiet {
-            let mut text = Vec::new();
-            report::plan(plan, OutputFormat::Table, &mut text)
-                .map_err(|error| AppError::io("show the plan", error))?;
-            console.line(String::from_utf8_lossy(&text).trim_end());
-        }
-        let set_up = plan.vaults.iter().any(|vault| !vault.setup.is_empty());
-        let is_work = to_copy.points > 0 || set_up;
-        if self.args.yes || !is_work || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            return Ok(true);
-        }
-        let account = &self.args.dest.dest_account;
-        let question = format!(
-            "{}opy {} recovery points ({}) to account {account}? [y/N] ",
-            if set_up {
-                "Set the destination up as shown, and c"
-            } else {
-                "C"
-            },
-            to_copy.points,
-            bytes(to_copy.bytes)
-        );
-        console.text(&question);
-        let answer = tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
-            io::stdin().lock().read_line(&mut line)?;
-            Ok::<_, io::Error>(line)
-        });
-        let line = answer.await.map_err(io::Error::other).and_then(|line| line);
-        let line = line.map_err(|error| AppError::io("read the answer", error))?;
-        Ok(["y", "yes"].contains(&line.trim().to_ascii_lowercase().as_str()))
     }
 
     async fn copy(

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use super::plan_file::{PlanFile, PlanHeader, PlanPoint, PlanVault};
-use super::prepare::{Preparation, PreparedVault};
+use super::prepare::Preparation;
+use super::prepared_vault::PreparedVault;
 use crate::cli::args::CopyArgs;
 use crate::copy::retention::Retention;
 use crate::domain::{RecoveryPointArn, Region};

@@ -1,7 +1,6 @@
 //! Everything before the first copy job: what is there, what is to be done, and where it is kept.
 //! Nothing is changed here.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
@@ -9,9 +8,10 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::plan_file::PlanFile;
-use super::state_file::{self, Opened};
+use super::prepared_vault::PreparedVault;
+use super::state_file;
 use crate::aws::vault_access::{self, DestVault, VaultSetup};
-use crate::aws::{BackupClient, BackupVault, custom_endpoint};
+use crate::aws::{BackupClient, custom_endpoint};
 use crate::cli::args::CopyArgs;
 use crate::cli::connection::Connections;
 use crate::cli::copy_args::RetryFailed;
@@ -20,19 +20,15 @@ use crate::cli::selection::Selection;
 use crate::cli::vault_choice::{self, ChosenVault, VAULTS_AT_ONCE};
 use crate::copy::eligibility::{EligibilityRules, SkipReason};
 use crate::copy::evidence::Evidence;
-use crate::copy::forecast::{Bounds, Forecast, Mix};
 use crate::copy::job_times::JobTimes;
-use crate::copy::plan::{self, PlanRules, PlanTally};
+use crate::copy::plan::{self, PlanRules};
 use crate::copy::source_keys::{PointsByKey, SourceKeys};
 use crate::copy::{reconcile, settle};
 use crate::domain::selection::Decision;
 use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint};
 use crate::error::AppError;
-use crate::report::PlannedVault;
-use crate::state::{
-    Endpoint, ItemRow, ItemState, Items, RunHeader, Standing, StateError, directory, location,
-};
-use crate::vault_policy::{self, Copier};
+use crate::state::{Endpoint, ItemState, Items, RunHeader, StateError, directory, location};
+use crate::vault_policy::Copier;
 
 /// The two accounts. The destination's may be missing if its vault is said to be ready.
 #[derive(Debug)]
@@ -43,88 +39,12 @@ pub(super) struct Clients {
     pub(super) keys: SourceKeys,
 }
 
-/// One vault, ready to be begun.
-#[derive(Debug)]
-pub(super) struct PreparedVault {
-    pub(super) header: RunHeader,
-    pub(super) dest_vault: BackupVaultName,
-    pub(super) setup: Option<VaultSetup>,
-    /// The source vault.
-    pub(super) source: BackupVault,
-    /// The destination vault as it was read, and what it lacks.
-    pub(super) dest: Option<(DestVault, VaultSetup)>,
-    /// Key of the destination vault, if it is to be created.
-    dest_kms_key_arn: Option<String>,
-    pub(super) opened: Opened,
-    /// The plan of a new run; a loaded state holds its own.
-    pub(super) items: Items,
-    /// How long copy jobs into the destination have taken.
-    pub(super) job_times: JobTimes,
-}
-
-impl PreparedVault {
-    /// Its items.
-    pub(super) fn items(&self) -> &Items {
-        self.opened
-            .loaded
-            .as_ref()
-            .map_or(&self.items, |loaded| &loaded.items)
-    }
-
-    /// Its part of the plan.
-    pub(super) fn planned(&self, bounds: &Bounds) -> PlannedVault {
-        let mut setup = Vec::new();
-        let mut policy_difference = None;
-        if let Some(needed) = &self.setup {
-            if needed.create {
-                let key = match &self.dest_kms_key_arn {
-                    Some(key) => format!("the key {key}"),
-                    None => "AWS Backup's default key".to_owned(),
-                };
-                setup.push(format!(
-                    "create the destination vault {} under {key}",
-                    self.dest_vault
-                ));
-            }
-            if let Some(change) = &needed.policy {
-                setup.push(
-                    "let the source account copy into it (one statement is added to its access policy)"
-                        .to_owned(),
-                );
-                let difference = vault_policy::difference(change.old.as_deref(), &change.new);
-                policy_difference = Some(difference);
-            }
-        }
-        PlannedVault {
-            source: self.header.source_vault.to_string(),
-            destination_arn: self.header.destination_vault_arn.to_string(),
-            setup,
-            policy_difference,
-            tally: PlanTally::of(self.items()),
-            forecast: Forecast::of(&Mix::of([self.items()]), bounds, &self.job_times),
-        }
-    }
-}
-
 /// What is behind the AWS client.
 pub(super) fn endpoint() -> Endpoint {
     match custom_endpoint() {
         Some(custom) if custom.simulated => Endpoint::Simulated,
         _ => Endpoint::Aws,
     }
-}
-
-/// How long vaults take together. Those that have one destination know the same jobs.
-pub(super) fn forecast(vaults: &[PreparedVault], bounds: &Bounds) -> Forecast {
-    let mut job_times = JobTimes::default();
-    let mut destinations = BTreeSet::new();
-    for vault in vaults {
-        if destinations.insert(vault.header.destination_vault_arn.as_str()) {
-            job_times.merge(&vault.job_times);
-        }
-    }
-    let mix = Mix::of(vaults.iter().map(PreparedVault::items));
-    Forecast::of(&mix, bounds, &job_times)
 }
 
 /// The destination vault as it is at this moment, if it is there, and what has to be done to it.
@@ -186,9 +106,18 @@ impl Preparation<'_> {
             tracing::warn!("no backup vault holds a recovery point: there is nothing to copy");
         }
         self.require_a_state(&chosen)?;
+        self.load_once(chosen.len()).await?;
         let prepare = |chosen| Box::pin(self.vault(clients, chosen));
         let vaults = stream::iter(chosen).map(prepare).buffered(VAULTS_AT_ONCE);
         vaults.try_collect().await
+    }
+
+    /// Several vaults that are read side by side must not each read the metadata file.
+    pub(super) async fn load_once(&self, vaults: usize) -> Result<(), AppError> {
+        if vaults > 1 && self.plan.is_none() {
+            self.selection.load().await?;
+        }
+        Ok(())
     }
 
     /// A run of several vaults goes on if one of them has begun: the others were not reached, or are new.
@@ -414,23 +343,4 @@ impl Preparation<'_> {
         loaded.items.apply_all(&records).map_err(StateError::from)?;
         Ok(())
     }
-}
-
-/// Points that wait whose retention a locked vault would refuse, one job after the other.
-pub(super) fn outside_of_lock(args: &CopyArgs, vault: &BackupVault, items: &Items) -> usize {
-    let is_outside = |row: &ItemRow<'_>| {
-        let own = row.lifecycle();
-        let sent = args.retention.lifecycle(own.as_ref());
-        // What is not sent is the source's.
-        let sent = sent.or(own).unwrap_or_default();
-        let days = sent.delete_after_days.filter(|days| *days > 0);
-        vault
-            .min_retention_days
-            .is_some_and(|min| days.is_some_and(|d| d < min))
-            || vault
-                .max_retention_days
-                .is_some_and(|max| days.is_none_or(|d| d > max))
-    };
-    let waiting = items.rows().filter(|row| row.standing() == Standing::Pending);
-    waiting.filter(is_outside).count()
 }

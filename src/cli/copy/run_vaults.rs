@@ -9,7 +9,8 @@ use futures_util::stream::{self, TryStreamExt as _};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::last_resort::{self, UnsavedVault};
-use super::prepare::{self, Clients, PreparedVault};
+use super::prepare::{self, Clients};
+use super::prepared_vault::PreparedVault;
 use super::{CopyCommand, unless_stopped};
 use crate::aws::{BackupClient, vault_access};
 use crate::cli::copy_args::ProgressChoice;

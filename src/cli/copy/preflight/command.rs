@@ -9,7 +9,8 @@ use super::Look;
 use crate::aws::{Side, custom_endpoint};
 use crate::cli::Session;
 use crate::cli::args::{CopyArgs, PreflightArgs};
-use crate::cli::copy::prepare::{self, Clients, Preparation, PreparedVault};
+use crate::cli::copy::prepare::{Clients, Preparation};
+use crate::cli::copy::prepared_vault::{self, PreparedVault};
 use crate::cli::output::to_stdout;
 use crate::cli::selection::Selection;
 use crate::cli::vault_choice::{self, VAULTS_AT_ONCE};
@@ -44,7 +45,7 @@ pub(in crate::cli) async fn run(args: PreflightArgs, session: &Session) -> Resul
         selection.report_unmatched();
         // Known from the answers of AWS Backup.
         findings.push(preflight::clock(clients.source.clock_ahead()));
-        let forecast = prepare::forecast(&vaults, &bounds(&copy));
+        let forecast = prepared_vault::forecast(&vaults, &bounds(&copy));
         let look = Look {
             args: &copy,
             clients: &clients,
@@ -75,7 +76,12 @@ async fn vaults(
         let finding = preflight::unusable_source_vault(name, error.to_string(), error.hint());
         findings.push(finding);
     };
-    let chosen = match vault_choice::choose(&copy.vaults, &copy.dest, &clients.source).await {
+    let choose = async {
+        let chosen = vault_choice::choose(&copy.vaults, &copy.dest, &clients.source).await?;
+        preparation.load_once(chosen.len()).await?;
+        Ok::<_, AppError>(chosen)
+    };
+    let chosen = match choose.await {
         Ok(chosen) => chosen,
         Err(error) => {
             let names: Vec<&str> = copy.vaults.vault.iter().map(BackupVaultName::as_str).collect();

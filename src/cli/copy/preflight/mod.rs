@@ -6,7 +6,8 @@ mod command;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::prepare::{self, Clients, PreparedVault};
+use super::prepare::Clients;
+use super::prepared_vault::{self, PreparedVault};
 use crate::aws::Side;
 use crate::cli::args::CopyArgs;
 use crate::copy::eligibility::SkipReason;
@@ -61,7 +62,7 @@ fn missing_key(args: &CopyArgs, vault: &PreparedVault, own_key: &[String], is_pl
 fn lock(args: &CopyArgs, vault: &PreparedVault) -> Option<Finding> {
     let dest = vault.dest.as_ref()?.0.vault.as_ref()?;
     let outside = if dest.locked {
-        prepare::outside_of_lock(args, dest, vault.items())
+        prepared_vault::outside_of_lock(args, dest, vault.items())
     } else {
         0
     };

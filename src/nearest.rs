@@ -6,7 +6,7 @@ const ALIKE: f64 = 0.7;
 const MOST_OFFERED: usize = 3;
 
 /// ``did you mean `a` or `b`?``, if one of the names is like it.
-pub(super) fn did_you_mean<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let wanted = wanted.to_lowercase();
     let mut near: Vec<(f64, &str)> = names
         .into_iter()
