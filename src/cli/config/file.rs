@@ -171,4 +171,12 @@ mod tests {
             assert_eq!(parse(text).unwrap_err().0, line, "{text:?}");
         }
     }
+
+    proptest::proptest! {
+        /// A file that is none is refused, and nothing worse.
+        #[test]
+        fn any_text_is_read_or_refused(text in "[a-z0-9_=,.#*'\"\\[\\]\\{\\}\n\r\t \\\\\u{0}ä-]{0,60}") {
+            let _ = parse(&text);
+        }
+    }
 }

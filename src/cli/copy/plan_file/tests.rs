@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn header() -> PlanHeader {
@@ -100,4 +102,23 @@ fn a_file_that_is_cut_off_anywhere_or_changed_is_none() {
             || read(newer.as_bytes()).unwrap_err().contains("form")
     );
     assert!(read(b"{}\n").unwrap_err().contains("line 1: it is no plan"));
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_file_holds_it_is_this_plan_or_none(at in 0..2000_usize, byte: u8, rest in prop::option::of("\\PC{0,40}")) {
+        let whole = text(3);
+        let mut changed = whole.clone();
+        let at = at % changed.len();
+        changed[at] = byte;
+        if let Some(rest) = rest {
+            changed.truncate(at);
+            changed.extend_from_slice(rest.as_bytes());
+        }
+        // The end of the last line says nothing.
+        let is_same = changed == whole || changed.trim_ascii_end() == whole.trim_ascii_end();
+        if !is_same {
+            prop_assert!(read(&changed).is_err(), "{}", String::from_utf8_lossy(&changed));
+        }
+    }
 }
