@@ -109,6 +109,25 @@ fn what_has_come_since_is_left_alone_and_what_has_changed_is_told() {
     done.assert_copied_once(20);
     let summary = common::json(&more.path("s.json"));
     assert_eq!(summary["skipped_by_reason"]["not_in_plan"], 5, "{summary}");
+    // What could not be copied anyway is told as that.
+    let sim = "--vault v1=20 --types EBS --resources 20 --aws-managed-key-share 0.5 --job-seconds 0.05 --random-seed 3";
+    let managed = Rig::new(sim);
+    let key = "--dest-kms-key-arn arn:aws:kms:us-east-1:987654321098:key/1";
+    let done = managed.run(&format!(
+        "{} && {}",
+        copy(&format!(
+            "--vault v1 {key} --dry-run --plan-out p.ndjson > /dev/null"
+        )),
+        copy("--plan p.ndjson --summary-output s.json")
+    ));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let summary = common::json(&managed.path("s.json"));
+    let reasons = summary["skipped_by_reason"].as_object().unwrap();
+    assert_eq!(
+        reasons.keys().collect::<Vec<_>>(),
+        ["aws_managed_key"],
+        "{summary}"
+    );
     // Fewer points.
     let fewer = Rig::new("--vault v1=15 --types EFS --resources 10 --job-seconds 0.05");
     std::fs::copy(rig.path("p.ndjson"), fewer.path("p.ndjson")).unwrap();

@@ -7,11 +7,12 @@ use super::plan_file::{PlanFile, PlanHeader, PlanPoint, PlanVault};
 use super::prepare::Preparation;
 use super::prepared_vault::PreparedVault;
 use crate::cli::args::CopyArgs;
+use crate::copy::eligibility::SkipReason;
 use crate::copy::retention::Retention;
-use crate::domain::{RecoveryPointArn, Region};
+use crate::domain::{BackupVaultName, RecoveryPointArn, Region};
 use crate::error::AppError;
 use crate::report::Plan;
-use crate::state::{Items, Standing};
+use crate::state::{Items, JournalRecord, Standing};
 
 /// Differences that are told one by one.
 const MOST_TOLD: usize = 10;
@@ -324,6 +325,18 @@ fn gone(plan: &PlanFile, items: &Items, vault: &str) -> Result<Vec<RecoveryPoint
         }
     })?;
     Ok(gone)
+}
+
+/// The records that pass over what could be copied and is not in a plan.
+pub(super) fn others(plan: &PlanFile, vault: &BackupVaultName, items: &Items) -> Vec<JournalRecord> {
+    let waiting = items.rows().filter(|row| row.standing() == Standing::Pending);
+    let arns = waiting.map(|row| row.recovery_point_arn());
+    let others = arns.filter(|arn| !plan.has(vault, arn));
+    let skipped = others.map(|recovery_point_arn| JournalRecord::Skipped {
+        recovery_point_arn,
+        reason: SkipReason::NotInPlan.as_str().into(),
+    });
+    skipped.collect()
 }
 
 /// The points that a vault's part of a plan copies.

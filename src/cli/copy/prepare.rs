@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::plan_file::PlanFile;
+use super::planned;
 use super::prepared_vault::PreparedVault;
 use super::state_file;
 use crate::aws::vault_access::{self, DestVault, VaultSetup};
@@ -18,7 +19,7 @@ use crate::cli::copy_args::RetryFailed;
 use crate::cli::resume_command;
 use crate::cli::selection::Selection;
 use crate::cli::vault_choice::{self, ChosenVault, VAULTS_AT_ONCE};
-use crate::copy::eligibility::{EligibilityRules, SkipReason};
+use crate::copy::eligibility::EligibilityRules;
 use crate::copy::evidence::Evidence;
 use crate::copy::job_times::JobTimes;
 use crate::copy::plan::{self, PlanRules};
@@ -291,14 +292,7 @@ impl Preparation<'_> {
         let mut keys = PointsByKey::default();
         let pages = clients.source.all_recovery_points(vault, |page| {
             for point in &page {
-                let mut item = rules.item(point);
-                if self
-                    .plan
-                    .is_some_and(|plan| !plan.has(vault, &item.recovery_point_arn))
-                {
-                    let reason = SkipReason::NotInPlan.as_str().into();
-                    item.state = ItemState::Skipped { reason };
-                }
+                let item = rules.item(point);
                 if let Some(number) = items.add(&item)
                     && item.state == ItemState::Pending
                     && let Some(key) = rules.deciding_key(point)
@@ -311,6 +305,10 @@ impl Preparation<'_> {
         pages.await?;
         let marked = clients.keys.skip_managed(&mut items, &keys).await;
         marked.map_err(StateError::from)?;
+        if let Some(plan) = self.plan {
+            let others = planned::others(plan, vault, &items);
+            items.apply_all(&others).map_err(StateError::from)?;
+        }
         Ok(items)
     }
 
