@@ -340,6 +340,7 @@ pub struct VerifyArgs {
 
 pub use super::copy_args::CopyArgs;
 pub use super::filter_options::FilterOptions;
+pub use super::finish_options::FinishOptions;
 pub use super::plan_options::PlanOptions;
 pub use super::preflight_args::PreflightArgs;
 pub use super::state_args::{FailuresArgs, StatusArgs};

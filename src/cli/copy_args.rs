@@ -7,8 +7,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::args::{
-    ConnectionArgs, DestArgs, FilterOptions, PlanOptions, SourceArgs, VaultOptions, parse_minutes,
-    parse_not_negative, parse_positive,
+    ConnectionArgs, DestArgs, FilterOptions, FinishOptions, PlanOptions, SourceArgs, VaultOptions,
+    parse_minutes, parse_not_negative, parse_positive,
 };
 use crate::copy::failure::FailureCause;
 use crate::copy::retention::Retention;
@@ -211,6 +211,9 @@ pub struct CopyArgs {
         help_heading = "Output"
     )]
     pub failed_out: Option<PathBuf>,
+    /// What is run at the end.
+    #[command(flatten)]
+    pub finish: FinishOptions,
     /// Form of the plan of a dry run, and of the summary on stdout [default: table for plans, none for copies]
     #[arg(
         long,

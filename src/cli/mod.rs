@@ -9,7 +9,9 @@ mod credential_prompt;
 mod failures;
 mod filter;
 pub mod filter_options;
+pub mod finish_options;
 mod list;
+mod on_finish;
 mod output;
 pub mod plan_options;
 mod point_list;
@@ -32,6 +34,7 @@ pub mod version;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
@@ -39,6 +42,7 @@ use clap::error::ErrorKind;
 use args::{Cli, Command, GlobalArgs};
 use config::Unparsed;
 use connection::Connections;
+use on_finish::FinishSlot;
 use selection::Selection;
 use supervise::{Ending, Supervisor};
 
@@ -47,6 +51,9 @@ use crate::copy::stop::StopSource;
 use crate::error::{AppError, Outcome, code};
 use crate::report::Console;
 
+/// How long a warning at the very end waits for its reader.
+const LAST_WARNING: Duration = Duration::from_secs(1);
+
 /// What every command is given.
 #[derive(Debug)]
 struct Session {
@@ -54,6 +61,7 @@ struct Session {
     console: Console,
     context: Context,
     stop: Arc<StopSource>,
+    finish: FinishSlot,
 }
 
 impl Session {
@@ -112,15 +120,27 @@ pub fn main() -> ExitCode {
             _ => None,
         },
     };
+    let finish = FinishSlot::default();
     let work = {
         let (console, stop) = (supervisor.console.clone(), Arc::clone(&supervisor.stop));
-        move || run(cli, console, context, stop)
+        let finish = finish.clone();
+        move || run(cli, console, context, stop, finish)
     };
     let ending = supervisor
         .run(work)
         .unwrap_or_else(|error| Ending::Ended(Err(AppError::io("start the program's threads", error))));
-    let result = conclude(&supervisor, ending, colour);
-    ExitCode::from(code(&result))
+    let is_over = matches!(ending, Ending::Ended(_));
+    let exit_code = code(&conclude(&supervisor, ending, colour));
+    // A run that was left at once, or broke, has left nothing to tell.
+    if let Some(problem) = finish
+        .take()
+        .filter(|_| is_over)
+        .and_then(|finish| finish.run(exit_code))
+    {
+        tracing::warn!("{problem}");
+        supervisor.console.written_within(LAST_WARNING);
+    }
+    ExitCode::from(exit_code)
 }
 
 /// What is wrong with options that does not show in one alone.
@@ -172,7 +192,13 @@ fn conclude(supervisor: &Supervisor, ending: Ending, colour: bool) -> Result<Out
     }
 }
 
-fn run(cli: Cli, console: Console, context: Context, stop: Arc<StopSource>) -> Result<Outcome, AppError> {
+fn run(
+    cli: Cli,
+    console: Console,
+    context: Context,
+    stop: Arc<StopSource>,
+    finish: FinishSlot,
+) -> Result<Outcome, AppError> {
     match cli.command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -192,6 +218,7 @@ fn run(cli: Cli, console: Console, context: Context, stop: Arc<StopSource>) -> R
         console,
         context,
         stop,
+        finish,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

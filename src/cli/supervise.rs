@@ -183,14 +183,14 @@ async fn at(moment: Option<Instant>) {
 
 /// SIGINT, SIGTERM and SIGHUP.
 #[derive(Debug, Default)]
-struct Signals {
+pub(super) struct Signals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
     hangup: Option<Signal>,
 }
 
 impl Signals {
-    fn catch() -> io::Result<Self> {
+    pub(super) fn catch() -> io::Result<Self> {
         // A request for a progress line that comes too early must not end the program.
         drop(signal(SignalKind::user_defined1())?);
         Ok(Self {
@@ -205,7 +205,7 @@ impl Signals {
     }
 
     /// The next one.
-    async fn any(&mut self) {
+    pub(super) async fn any(&mut self) {
         async fn next(signal: &mut Option<Signal>) {
             let came = match signal {
                 Some(signal) => signal.recv().await,

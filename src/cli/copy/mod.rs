@@ -24,6 +24,7 @@ use prepared_vault::PreparedVault;
 use super::Session;
 use super::args::CopyArgs;
 use super::connection::Connections;
+use super::on_finish::Finish;
 use super::output::{tell_repeats, to_stdout};
 use super::prices;
 use super::selection::Selection;
@@ -70,12 +71,15 @@ pub(super) async fn run(args: CopyArgs, session: Session) -> Result<Outcome, App
         Ok(()) => Box::pin(command.run()).await,
         Err(error) => Err(error),
     };
-    if let (Err(error), Some(path)) = (&result, &command.args.summary_output) {
+    if let Err(error) = &result {
         let summary = command.summary_of_nothing(error, code(&result));
-        // The error itself is what has to be seen.
-        if let Err(problem) = summary.write(path) {
-            tracing::warn!("cannot write the summary {}: {problem}", path.display());
+        if let Some(path) = &command.args.summary_output {
+            // The error itself is what has to be seen.
+            if let Err(problem) = summary.write(path) {
+                tracing::warn!("cannot write the summary {}: {problem}", path.display());
+            }
         }
+        command.tell_at_the_end(&summary);
     }
     result
 }
@@ -261,6 +265,7 @@ impl CopyCommand {
     /// Shows and writes the summary. Answers what of that did not work; a reader that has gone is
     /// none of it.
     fn close(&self, summary: &Summary) -> Vec<AppError> {
+        self.tell_at_the_end(summary);
         summary.show(&self.session.console, self.session.global.quiet);
         let written = match &self.args.summary_output {
             Some(path) => summary
@@ -283,6 +288,21 @@ impl CopyCommand {
         problems
             .filter(|problem| !matches!(problem, AppError::ClosedPipe))
             .collect()
+    }
+
+    /// `--on-finish`, which runs when everything is over.
+    fn tell_at_the_end(&self, summary: &Summary) {
+        let options = &self.args.finish;
+        if let Some(command) = &options.on_finish
+            && !self.args.dry_run
+        {
+            self.session.finish.set(Finish {
+                command: command.clone(),
+                timeout: Duration::from_secs_f64(options.on_finish_timeout),
+                summary: serde_json::to_vec(summary).unwrap_or_default(),
+                run_id: summary.run_id.clone(),
+            });
+        }
     }
 
     /// The summary of a run that came to nothing.
