@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::credential_news::CredentialNews;
 use super::error::{ApiError, ErrorClass};
 use super::loading;
 use super::operator::CredentialPrompt;
@@ -216,6 +217,7 @@ impl Shared {
         renewal.generation += 1;
         self.context.counters.renewal();
         tracing::info!("the {} credentials were renewed", self.settings.side);
+        self.tell(CredentialNews::Renewed);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
@@ -241,6 +243,10 @@ impl Shared {
     /// After the last failed renewal: asks on a terminal, else looks again and again.
     async fn await_renewal(&self, renewal: &mut Renewal, problem: String) -> Option<Credentials> {
         let origin = Origin::find(self.profile.as_deref()).await;
+        self.tell(CredentialNews::Needed {
+            problem: problem.clone(),
+            advice: origin.advice(),
+        });
         let renewed = if !origin.is_renewable() {
             Err(problem)
         } else if self.context.prompts.is_some() {
@@ -257,6 +263,11 @@ impl Shared {
                 );
             })
             .ok()
+    }
+
+    fn tell(&self, news: CredentialNews) {
+        let SideSettings { side, account, .. } = &self.settings;
+        self.context.listener.tell(*side, account, news);
     }
 
     /// Side, account and profile.

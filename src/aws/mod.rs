@@ -7,6 +7,7 @@ mod backup;
 mod clock;
 mod convert;
 mod counters;
+mod credential_news;
 mod credentials;
 mod endpoint;
 mod error;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 pub use backup::{BackupClient, BackupVault, CopyJobFilter, RegionSettings, StartCopyJob, StartedCopyJob};
 pub use clock::AwsClock;
 pub use counters::{CallCounters, CallTotals};
+pub use credential_news::{CredentialListener, CredentialNews};
 pub use credentials::CredentialsLife;
 pub use endpoint::{CustomEndpoint, custom_endpoint};
 pub use error::{ApiError, ErrorClass, SessionError};
@@ -106,6 +108,8 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// Where an operator can be asked for credentials; `None` off a terminal.
     pub prompts: Option<mpsc::Sender<CredentialPrompt>>,
+    /// Who is told that credentials are needed, or were renewed.
+    pub listener: CredentialListener,
     /// What that operator has answered.
     pub operator: std::sync::Arc<Operator>,
 }

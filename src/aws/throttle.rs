@@ -70,16 +70,27 @@ impl StartPacer {
         self.rate = (self.rate + step).min(MOST_RATE);
     }
 
-    /// AWS asked for fewer calls.
-    pub fn on_throttled(&mut self, now: Duration) {
+    /// Starts a minute at this moment, in whole ones.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 30 to 300,000"
+    )]
+    pub fn per_minute(&self) -> u32 {
+        (self.rate * 60.0).round() as u32
+    }
+
+    /// AWS asked for fewer calls. Answers whether starts are slower now than before.
+    pub fn on_throttled(&mut self, now: Duration) -> bool {
         if self.throttled_at.is_some_and(|at| now < at + REACTION) {
-            return;
+            return false;
         }
         self.throttled_at = Some(now);
         self.rate = (self.rate * FALL).max(LEAST_RATE);
         self.tokens = 0.0;
         self.filled_at = now;
         self.burst = self.burst.min(self.rate.max(1.0));
+        true
     }
 
     /// When the next start may be sent; `None` if it may be at `now`.
@@ -189,7 +200,7 @@ mod tests {
             let mut now = Duration::ZERO;
             for (ms, throttled) in events {
                 now += Duration::from_millis(ms);
-                if throttled { pacer.on_throttled(now) } else { pacer.on_success() }
+                if throttled { pacer.on_throttled(now); } else { pacer.on_success() }
                 prop_assert!((LEAST_RATE..=MOST_RATE).contains(&pacer.rate()));
                 let wait = pacer.next_start(now).map_or(Duration::ZERO, |at| at.checked_sub(now).unwrap());
                 prop_assert!(wait <= Duration::from_secs(3));

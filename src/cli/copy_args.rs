@@ -211,6 +211,14 @@ pub struct CopyArgs {
         help_heading = "Output"
     )]
     pub failed_out: Option<PathBuf>,
+    /// Write what happens in the run to this file, one JSON object a line; `-` is standard output
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_EVENTS",
+        value_name = "FILE",
+        help_heading = "Output"
+    )]
+    pub events: Option<PathBuf>,
     /// What is run at the end.
     #[command(flatten)]
     pub finish: FinishOptions,

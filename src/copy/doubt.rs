@@ -239,7 +239,7 @@ impl Engine<'_> {
     pub(super) fn unsent_in_doubt(&mut self, id: ItemId, error: ApiError, now: Moment) {
         let wait = match error.class {
             ErrorClass::Throttling => {
-                self.pacer.on_throttled(now.elapsed);
+                self.starts_throttled(now.elapsed);
                 AGAIN
             }
             ErrorClass::Quota => {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 
@@ -44,6 +44,7 @@ pub struct Driver<'a> {
     began: Instant,
     state_error: Option<StateError>,
     vaults: Arc<[VaultProgress]>,
+    oldest_job: Option<DateTime<Utc>>,
     sink: EventSink<'a>,
 }
 
@@ -68,6 +69,7 @@ impl<'a> Driver<'a> {
         let engine = Engine::new(settings.policy.clone(), ledgers);
         Self {
             vaults: engine.vaults(),
+            oldest_job: None,
             engine,
             journals,
             calls: JoinSet::new(),
@@ -342,6 +344,7 @@ impl<'a> Driver<'a> {
     fn emit(&mut self, kind: CopyEventKind) {
         if [CopyEventKind::Tick, CopyEventKind::RunFinished].contains(&kind) {
             self.vaults = self.engine.vaults();
+            self.oldest_job = self.engine.oldest_job();
         }
         let now = self.now();
         let event = CopyEvent {
@@ -350,6 +353,7 @@ impl<'a> Driver<'a> {
             time_left: self.settings.runtime_limit.map(|limit| limit.left(now.elapsed)),
             stats: self.engine.stats(),
             vaults: Arc::clone(&self.vaults),
+            oldest_job: self.oldest_job,
             kind,
         };
         (self.sink)(&event);

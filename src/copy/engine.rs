@@ -211,6 +211,12 @@ impl<'a> Engine<'a> {
         if may_start {
             self.start_some(now, free_calls - looks);
         }
+        for (resource_type, most_in_flight) in self.scheduler.changed_windows() {
+            self.emit(CopyEventKind::WindowChanged {
+                resource_type,
+                most_in_flight,
+            });
+        }
     }
 
     fn start_some(&mut self, now: Moment, free_calls: usize) {
@@ -311,6 +317,15 @@ impl<'a> Engine<'a> {
             counts: ledger.items.counts(),
         };
         self.ledgers.iter().map(progress).collect()
+    }
+
+    /// When the oldest copy job under way was made.
+    pub(super) fn oldest_job(&self) -> Option<DateTime<Utc>> {
+        let since = |(id, _): &(ItemId, Duration)| match self.row(*id)?.1.state() {
+            ItemState::InFlight { since, .. } => Some(since),
+            _ => None,
+        };
+        self.in_flight.values().filter_map(since).min()
     }
 
     /// Every failed item.

@@ -85,6 +85,8 @@ pub enum CopyEventKind {
     },
     /// AWS accepted a copy job, or one that was running already was found again.
     CopyJobStarted {
+        /// Number of its vault in [`CopyEvent::vaults`].
+        vault: u16,
         /// The point.
         recovery_point_arn: RecoveryPointArn,
         /// Its job.
@@ -94,11 +96,17 @@ pub enum CopyEventKind {
     },
     /// A point is copied.
     ItemCompleted {
+        /// Number of its vault in [`CopyEvent::vaults`].
+        vault: u16,
         /// The point.
         recovery_point_arn: RecoveryPointArn,
+        /// The job that copied it.
+        copy_job_id: CopyJobId,
     },
     /// A point could not be copied.
     ItemFailed {
+        /// Number of its vault in [`CopyEvent::vaults`].
+        vault: u16,
         /// The point.
         recovery_point_arn: RecoveryPointArn,
         /// What AWS said.
@@ -106,6 +114,8 @@ pub enum CopyEventKind {
     },
     /// A point goes back to the queue for a cause that passes.
     ItemRequeued {
+        /// Number of its vault in [`CopyEvent::vaults`].
+        vault: u16,
         /// The point.
         recovery_point_arn: RecoveryPointArn,
         /// Why.
@@ -115,6 +125,18 @@ pub enum CopyEventKind {
     QuotaReached {
         /// Jobs under way at that moment.
         in_flight: usize,
+    },
+    /// AWS asked for fewer starts, and they are slowed down.
+    StartsThrottled {
+        /// Starts a minute from now on.
+        starts_per_minute: u32,
+    },
+    /// With `--max-in-flight auto`: so many jobs may be in flight now of the types that share a quota.
+    WindowChanged {
+        /// One of these types.
+        resource_type: String,
+        /// Jobs in flight at most.
+        most_in_flight: usize,
     },
     /// The run will stop.
     StopRequested {
@@ -186,6 +208,8 @@ pub struct CopyEvent {
     /// The vaults of the run, as they stood at the latest tick: a thousand events a second need no new look at
     /// hundreds of vaults.
     pub vaults: Arc<[VaultProgress]>,
+    /// When the oldest copy job under way was made, as it was at the latest tick.
+    pub oldest_job: Option<DateTime<Utc>>,
     /// What happened.
     pub kind: CopyEventKind,
 }

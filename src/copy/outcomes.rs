@@ -134,6 +134,7 @@ impl Engine<'_> {
         let created = created.unwrap_or(now.date - CLOCK_TOLERANCE);
         self.poller.watch(copy_job_id.clone(), created, now.elapsed);
         self.emit(CopyEventKind::CopyJobStarted {
+            vault: id.vault,
             recovery_point_arn: arn,
             copy_job_id,
             adopted,
@@ -144,7 +145,7 @@ impl Engine<'_> {
     fn unsent(&mut self, id: ItemId, error: ApiError, now: Moment) {
         match error.class {
             ErrorClass::Throttling => {
-                self.pacer.on_throttled(now.elapsed);
+                self.starts_throttled(now.elapsed);
                 self.not_taken(id, "throttled", now.elapsed);
             }
             ErrorClass::Quota => {
@@ -161,6 +162,14 @@ impl Engine<'_> {
                 self.not_taken(id, &error.to_string(), now.elapsed + AGAIN);
             }
             _ => self.refused(id, error, now),
+        }
+    }
+
+    /// AWS asks for fewer starts.
+    pub(super) fn starts_throttled(&mut self, now: Duration) {
+        if self.pacer.on_throttled(now) {
+            let starts_per_minute = self.pacer.per_minute();
+            self.emit(CopyEventKind::StartsThrottled { starts_per_minute });
         }
     }
 
@@ -204,6 +213,7 @@ impl Engine<'_> {
         self.record(id.vault, record);
         self.scheduler.requeue(id, not_before);
         self.emit(CopyEventKind::ItemRequeued {
+            vault: id.vault,
             recovery_point_arn,
             reason: reason.to_owned(),
         });
@@ -231,6 +241,7 @@ impl Engine<'_> {
             self.raise(StopReason::Systemic);
         }
         self.emit(CopyEventKind::ItemFailed {
+            vault: id.vault,
             recovery_point_arn: arn,
             failure,
         });
@@ -337,14 +348,16 @@ impl Engine<'_> {
         self.compare_retention(id, &arn, job.destination_lifecycle.as_ref());
         let record = JournalRecord::Completed {
             recovery_point_arn: arn.clone(),
-            copy_job_id: job.copy_job_id,
+            copy_job_id: job.copy_job_id.clone(),
             destination_recovery_point_arn: job.destination_recovery_point_arn,
             at: job.completion_date.unwrap_or(now.date),
         };
         self.record(id.vault, record);
         self.scheduler.finished(id);
         self.emit(CopyEventKind::ItemCompleted {
+            vault: id.vault,
             recovery_point_arn: arn,
+            copy_job_id: job.copy_job_id,
         });
     }
 }

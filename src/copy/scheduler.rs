@@ -125,6 +125,17 @@ impl Scheduler {
         None
     }
 
+    /// Where AWS's limits are found: those that have changed since the last call, each with one of its types.
+    pub fn changed_windows(&mut self) -> Vec<(String, usize)> {
+        let (types, shares) = (&self.types, &mut self.shares);
+        let changed = shares.iter_mut().enumerate().filter_map(|(number, share)| {
+            let size = share.changed_window()?;
+            let of_it = types.iter().find(|t| t.share == number)?;
+            Some((of_it.name.to_string(), size))
+        });
+        changed.collect()
+    }
+
     /// A job has ended, or its start was refused for good: its slot is free.
     pub fn finished(&mut self, id: ItemId) {
         if let Some(resource) = self.free(id)

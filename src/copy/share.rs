@@ -11,6 +11,8 @@ pub(super) struct Share {
     window: Option<Window>,
     in_flight: usize,
     full: Option<Full>,
+    /// The window's size that was told of last.
+    told: Option<usize>,
 }
 
 /// AWS has said that it takes no more jobs.
@@ -29,6 +31,7 @@ impl Share {
             window,
             in_flight: 0,
             full: None,
+            told: None,
         }
     }
 
@@ -44,6 +47,14 @@ impl Share {
             window.on_full(now);
         }
         self.in_flight < window.size()
+    }
+
+    /// The window's size, if it is another than the last time.
+    pub(super) fn changed_window(&mut self) -> Option<usize> {
+        let size = self.window.map(|window| window.size());
+        let changed = size.filter(|_| size != self.told);
+        self.told = size;
+        changed
     }
 
     /// A job is started.

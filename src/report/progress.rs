@@ -87,6 +87,7 @@ impl ProgressReporter {
             CopyEventKind::ItemFailed {
                 recovery_point_arn,
                 failure,
+                ..
             } => tracing::error!(
                 error_code = failure.error_code,
                 "Failed to copy recovery point {recovery_point_arn}: {}",
@@ -95,6 +96,7 @@ impl ProgressReporter {
             CopyEventKind::ItemRequeued {
                 recovery_point_arn,
                 reason,
+                ..
             } => {
                 tracing::debug!("{recovery_point_arn} goes back to the queue: {reason}");
             }
@@ -102,15 +104,29 @@ impl ProgressReporter {
                 recovery_point_arn,
                 copy_job_id,
                 adopted,
+                ..
             } => {
                 let what = if *adopted { "found" } else { "started" };
                 tracing::debug!("{what} copy job {copy_job_id} of {recovery_point_arn}");
             }
-            CopyEventKind::ItemCompleted { recovery_point_arn } => {
+            CopyEventKind::ItemCompleted {
+                recovery_point_arn, ..
+            } => {
                 tracing::debug!("copied {recovery_point_arn}");
             }
             CopyEventKind::QuotaReached { in_flight } => {
                 tracing::debug!("AWS takes no more copy jobs for now; {in_flight} are in flight");
+            }
+            CopyEventKind::StartsThrottled { starts_per_minute } => {
+                tracing::debug!("AWS asks for fewer starts; {starts_per_minute} a minute from now on");
+            }
+            CopyEventKind::WindowChanged {
+                resource_type,
+                most_in_flight,
+            } => {
+                tracing::debug!(
+                    "{most_in_flight} copy jobs of {resource_type} and its like may be in flight"
+                );
             }
             CopyEventKind::StopRequested { reason } => self.stopping(*reason, &event.stats),
             CopyEventKind::Tick => {}

@@ -11,6 +11,8 @@ mod prepared_vault;
 mod run_vaults;
 mod state_file;
 
+use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -28,6 +30,7 @@ use super::on_finish::Finish;
 use super::output::{tell_repeats, to_stdout};
 use super::prices;
 use super::selection::Selection;
+use crate::aws::CredentialListener;
 use crate::copy::cost::Prices;
 use crate::copy::event::{RunStats, StopReason};
 use crate::copy::plan::PlanTally;
@@ -35,7 +38,12 @@ use crate::copy::retention::OtherRetention;
 use crate::copy::run::RunEnd;
 use crate::copy::stop::StopSource;
 use crate::error::{AppError, Outcome, code};
-use crate::report::{self, OutputFormat, Summary};
+use crate::report::{self, EventStream, OutputFormat, Summary};
+
+/// How long a reader of events may take nothing at the end before the last ones are lost.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The same after a signal.
+const SHORT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// One `copy`, from its options to its end.
 #[derive(Debug)]
@@ -45,6 +53,8 @@ struct CopyCommand {
     plan: Option<PlanFile>,
     /// `--prices`.
     prices: Option<Prices>,
+    /// `--events`.
+    events: Option<EventStream>,
     session: Session,
     run_id: String,
     began: DateTime<Utc>,
@@ -62,12 +72,13 @@ pub(super) async fn run(args: CopyArgs, session: Session) -> Result<Outcome, App
         args,
         plan: None,
         prices: None,
+        events: None,
         session,
         run_id,
         began,
         clock: Instant::now(),
     };
-    let result = match command.read_files().await {
+    let result = match command.open_files().await {
         Ok(()) => Box::pin(command.run()).await,
         Err(error) => Err(error),
     };
@@ -80,6 +91,12 @@ pub(super) async fn run(args: CopyArgs, session: Session) -> Result<Outcome, App
             }
         }
         command.tell_at_the_end(&summary);
+    }
+    if let Some(events) = &command.events {
+        let stopped = command.session.stop.subscribe().borrow().is_some();
+        events
+            .written(if stopped { SHORT_PATIENCE } else { PATIENCE })
+            .await;
     }
     result
 }
@@ -101,6 +118,13 @@ pub(super) fn check(args: &CopyArgs) -> Result<(), AppError> {
     // What a plan is about is known once it has been read.
     if args.planning.plan.is_none() {
         args.vaults.check(&args.dest, args.state_file.is_some())?;
+    }
+    let to_stdout = args.events.as_deref() == Some(Path::new("-"));
+    if to_stdout && (args.dry_run || args.output.is_some()) {
+        return Err(AppError::usage(
+            "--events - and the plan of --dry-run, or the summary of --output, would both be on standard output",
+            "write the events to a file",
+        ));
     }
     if args.output == Some(OutputFormat::Csv) && !args.dry_run {
         return Err(AppError::usage(
@@ -138,6 +162,35 @@ async fn unless_stopped<T>(stop: &StopSource, work: impl Future<Output = T>) -> 
 }
 
 impl CopyCommand {
+    /// What has to be open before anything is asked of AWS.
+    async fn open_files(&mut self) -> Result<(), AppError> {
+        self.open_events().await?;
+        self.read_files().await
+    }
+
+    /// `--events`. A pipe is open only once somebody reads it.
+    async fn open_events(&mut self) -> Result<(), AppError> {
+        let Some(path) = self.args.events.clone() else {
+            return Ok(());
+        };
+        let (run_id, began) = (self.run_id.clone(), self.clock);
+        let action = format!("open the file of --events {}", path.display());
+        let opening = tokio::task::spawn_blocking(move || EventStream::open(&path, &run_id, began));
+        let opened = unless_stopped(&self.session.stop, opening).await?;
+        let opened = opened.map_err(io::Error::other).and_then(|opened| opened);
+        let events = opened.map_err(|error| AppError::io(action, error))?;
+        events.begun(
+            env!("CARGO_PKG_VERSION"),
+            &self.args.source.source_account,
+            &self.args.dest.dest_account,
+        );
+        let listener = events.clone();
+        self.session.context.listener =
+            CredentialListener::new(move |side, account, news| listener.credentials(side, account, news));
+        self.events = Some(events);
+        Ok(())
+    }
+
     /// `--prices` and `--plan`, whose options become those of the run. Beside the caller's thread: a plan may be long,
     /// and a pipe may have nothing to say.
     async fn read_files(&mut self) -> Result<(), AppError> {
@@ -180,6 +233,9 @@ impl CopyCommand {
         selection.report_unmatched();
         warn_of_limits(args, &vaults);
         let mut plan = self.plan(&vaults);
+        if let Some(events) = &self.events {
+            events.planned(&plan);
+        }
         preparation.require_plan(&plan, &vaults)?;
         let look = preflight::Look {
             args,
@@ -290,8 +346,11 @@ impl CopyCommand {
             .collect()
     }
 
-    /// `--on-finish`, which runs when everything is over.
+    /// `--events`, and `--on-finish`, which runs when everything is over.
     fn tell_at_the_end(&self, summary: &Summary) {
+        if let Some(Err(error)) = self.events.as_ref().map(|events| events.finished(summary)) {
+            tracing::warn!("the end of the run is not among the events: {error}");
+        }
         let options = &self.args.finish;
         if let Some(command) = &options.on_finish
             && !self.args.dry_run

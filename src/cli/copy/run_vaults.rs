@@ -22,7 +22,7 @@ use crate::copy::plan::PlanTally;
 use crate::copy::run::{DriverSettings, RunEnd, RunPolicy, VaultLedger};
 use crate::copy::stop::RuntimeLimit;
 use crate::error::AppError;
-use crate::report::{ProgressMode, ProgressReporter, VaultSummary};
+use crate::report::{ProgressMode, ProgressReporter, RunEvents, VaultSummary};
 use crate::state::{StateError, Store, location};
 
 /// Time between looks at the clock by the display.
@@ -59,7 +59,7 @@ pub(super) async fn run(
             Err(error) => {
                 // Those that were begun are left as one document each. The first error is the one
                 // to be told; a journal that stays is read by --resume.
-                let _ = close(stores, ledgers, false);
+                let _ = close(command, stores, ledgers, false);
                 return Err(error);
             }
         }
@@ -67,14 +67,28 @@ pub(super) async fn run(
     let reporter = Arc::new(Mutex::new(reporter(command)));
     let on_demand = show_on_signal(Arc::clone(&reporter));
     let stopped = stop.subscribe();
+    let run_id = stores
+        .first()
+        .map_or(&command.run_id, |store| &store.header().run_id)
+        .clone();
+    let mut events = command
+        .events
+        .clone()
+        .map(|stream| RunEvents::new(stream, &run_id, interval(command)));
     let mut sink = |event: &CopyEvent| {
         let mut reporter = reporter.lock().unwrap_or_else(PoisonError::into_inner);
         // The loop may have come to its end before it took notice of the signal.
         let reason = *stopped.borrow();
         if let (CopyEventKind::RunFinished, Some(reason)) = (&event.kind, reason) {
             reporter.stopping(reason, &event.stats);
+            if let Some(events) = &mut events {
+                events.stopping(reason, &event.stats);
+            }
         }
         reporter.event(event);
+        if let Some(events) = &mut events {
+            events.event(event);
+        }
         if event.kind == CopyEventKind::Tick {
             tell_repeats(&command.session.console, false);
         }
@@ -98,7 +112,7 @@ pub(super) async fn run(
         plan.merge(&PlanTally::of(&ledger.items));
         summaries.push(summary(store, ledger));
     }
-    let unclosed = close(stores, ledgers, at_once);
+    let unclosed = close(command, stores, ledgers, at_once);
     let unsaved: Vec<UnsavedVault> = unclosed
         .into_iter()
         .filter_map(|(unsaved, error)| {
@@ -118,6 +132,7 @@ pub(super) async fn run(
 /// Closes the state files. Answers the errors of those that could not be, with what is then in
 /// memory only.
 fn close(
+    command: &CopyCommand,
     stores: Vec<Store>,
     ledgers: Vec<VaultLedger>,
     at_once: bool,
@@ -135,7 +150,12 @@ fn close(
             continue;
         }
         let path = store.path().to_owned();
-        if let Err(error) = store.finish(&items) {
+        let finished = store.finish(&items);
+        if let Some(events) = &command.events {
+            let problem = finished.as_ref().err().map(ToString::to_string);
+            events.state_saved(&path.display().to_string(), problem.as_deref());
+        }
+        if let Err(error) = finished {
             unclosed.push((UnsavedVault::of(path, destination_vault_arn, &items), error));
         }
     }
@@ -240,10 +260,20 @@ fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> Driv
     }
 }
 
+/// Whether stderr is a terminal that more can be done with than to add lines.
+fn on_terminal() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// `--progress-interval`.
+fn interval(command: &CopyCommand) -> Duration {
+    let default = if on_terminal() { 5.0 } else { 30.0 };
+    Duration::from_secs_f64(command.args.progress_interval.unwrap_or(default))
+}
+
 fn reporter(command: &CopyCommand) -> ProgressReporter {
     let global = &command.session.global;
-    let on_terminal =
-        io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    let on_terminal = on_terminal();
     let mode = match command.args.progress {
         _ if global.quiet => ProgressMode::None,
         // With a line for each call, a bar would only flicker.
@@ -253,9 +283,7 @@ fn reporter(command: &CopyCommand) -> ProgressReporter {
         ProgressChoice::Json => ProgressMode::Json,
         ProgressChoice::None => ProgressMode::None,
     };
-    let default = if on_terminal { 5.0 } else { 30.0 };
-    let interval = Duration::from_secs_f64(command.args.progress_interval.unwrap_or(default));
-    ProgressReporter::new(command.session.console.clone(), mode, interval)
+    ProgressReporter::new(command.session.console.clone(), mode, interval(command))
 }
 
 /// SIGUSR1 prints a progress line.

@@ -310,6 +310,7 @@ impl Watch {
             CopyEventKind::ItemRequeued {
                 recovery_point_arn: arn,
                 reason,
+                ..
             } => {
                 let too_many = reason.contains("too many copy jobs");
                 let internal = reason.starts_with("An internal");
