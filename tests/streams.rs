@@ -94,3 +94,53 @@ fn listings_say_that_they_could_not_be_written() {
     assert!(done.stdout.contains("0\n"), "{}", done.stdout);
     assert!(!done.stderr.contains("ERROR"), "{}", done.stderr);
 }
+
+/// Every line, whoever says it: log, plan, progress, failures, closing lines, an error, a signal.
+#[test]
+fn with_json_logs_every_line_of_stderr_is_an_object() {
+    let rig = Rig::new(
+        "--vault v1=40 --vault v2=3 --resources 20 --job-seconds 0.3 --fail-share 0.3 --random-seed 3",
+    );
+    let copy = format!("shuffle-aws-vaults copy {ACCOUNTS} --poll-interval 0.1 --log-format json 2>>err");
+    let script = format!(
+        "set -m
+         {copy} --vault v1,v2 --summary-output s.json & pid=$!; until_calls StartCopyJob 12; kill -INT $pid; wait $pid
+         {copy} --vault v1,v2 --resume --progress bar --progress-interval 0.1 -v
+         {copy} --vault nowhere --failed-out f
+         {copy} --vault v1 --resume --reset
+         {copy} --vault v1 --progress plain --quiet; true"
+    );
+    let done = rig.run(&script);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let text = std::fs::read_to_string(rig.path("err")).unwrap();
+    let mut said = Vec::new();
+    for line in text.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(object["timestamp"].is_string(), "{line}");
+        assert!(
+            object["level"].is_string() != object["event"].is_string(),
+            "{line}"
+        );
+        said.push(object);
+    }
+    for (member, text) in [
+        ("message", "Vault v1 -> "),
+        ("message", "Interrupted by a signal"),
+        ("message", "Total: 43 items"),
+        ("message", "To go on, run"),
+        ("message", "Failed to copy recovery point"),
+        ("message", "the backup vault `nowhere` does not exist"),
+        ("help", "list the vaults with"),
+        ("message", "Cannot use both flags together"),
+        ("event", "progress"),
+        ("event", "finished"),
+    ] {
+        let is_said =
+            |object: &serde_json::Value| object[member].as_str().is_some_and(|said| said.contains(text));
+        assert!(
+            said.iter().any(is_said),
+            "{text}: {:#?}",
+            said.iter().map(ToString::to_string).collect::<Vec<_>>()
+        );
+    }
+}

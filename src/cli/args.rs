@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::vault_options::parse_source_vault;
 use crate::copy::retention::Retention;
 use crate::domain::{AccountId, BackupVaultName, IamRoleArn, Region};
-use crate::report::OutputFormat;
+use crate::report::{Form, OutputFormat};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -97,6 +97,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl From<LogFormat> for Form {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
 }
 
 /// The commands.

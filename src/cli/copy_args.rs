@@ -219,6 +219,14 @@ pub struct CopyArgs {
         help_heading = "Output"
     )]
     pub events: Option<PathBuf>,
+    /// Keep the run's numbers in this file, in Prometheus' text format, for `node_exporter`'s textfile collector
+    #[arg(
+        long,
+        env = "SHUFFLE_AWS_VAULTS_METRICS_FILE",
+        value_name = "FILE",
+        help_heading = "Output"
+    )]
+    pub metrics_file: Option<PathBuf>,
     /// What is run at the end.
     #[command(flatten)]
     pub finish: FinishOptions,

@@ -39,7 +39,7 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
-use args::{Cli, Command, GlobalArgs};
+use args::{Cli, Command, GlobalArgs, LogFormat};
 use config::Unparsed;
 use connection::Connections;
 use on_finish::FinishSlot;
@@ -91,21 +91,22 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::from(!asked_for));
         }
         Err(Unparsed::File(error)) => {
-            output::show_error_at_once(&error, output::use_colour(args::When::Auto));
+            output::show_error_at_once(&error, output::use_colour(args::When::Auto), LogFormat::Text);
             return ExitCode::from(code(&Err(error)));
         }
     };
     let colour = output::use_colour(cli.global.color);
+    let log_format = cli.global.log_format;
     // Until here, and for a command line that is wrong, there is no thread, no socket and no file.
     if let Err(error) = check(&cli.command) {
-        output::show_error_at_once(&error, colour);
+        output::show_error_at_once(&error, colour, log_format);
         return ExitCode::from(code(&Err(error)));
     }
-    let console = match Console::start() {
+    let console = match Console::start(log_format.into()) {
         Ok(console) => console,
         Err(error) => {
             let error = AppError::io("start the program's threads", error);
-            output::show_error_at_once(&error, colour);
+            output::show_error_at_once(&error, colour, log_format);
             return ExitCode::from(code(&Err(error)));
         }
     };

@@ -21,7 +21,7 @@ use tracing_subscriber::{Layer, Registry};
 use super::args::{GlobalArgs, LogFormat, When};
 use super::repeats::Repeats;
 use crate::error::AppError;
-use crate::report::{Console, sanitize};
+use crate::report::{Console, error_object, sanitize};
 
 /// When the first of them was looked at, and warnings that were shown on the screen of late.
 static REPEATS: LazyLock<(Instant, Mutex<Repeats>)> =
@@ -270,13 +270,18 @@ impl Visit for Line {
 
 /// Shows an error and what to do next.
 pub(crate) fn show_error(error: &AppError, colour: bool, console: &Console) {
-    console.text(&error_text(error, colour));
+    let hint = error.hint();
+    console.error(&error_text(error, colour), &error.to_string(), hint.as_deref());
 }
 
 /// The same before there is a console.
-pub(crate) fn show_error_at_once(error: &AppError, colour: bool) {
+pub(crate) fn show_error_at_once(error: &AppError, colour: bool, format: LogFormat) {
+    let text = match format {
+        LogFormat::Text => error_text(error, colour),
+        LogFormat::Json => error_object(&error.to_string(), error.hint().as_deref()),
+    };
     // Nobody can be told that stderr is closed.
-    let _ = io::stderr().write_all(error_text(error, colour).as_bytes());
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Says a line where there is no console yet.

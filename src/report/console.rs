@@ -5,11 +5,14 @@
 //! the run. What waits is bounded; what has to be dropped is counted and said.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
+use chrono::{SecondsFormat, Utc};
+use serde_json::{Value, json};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -32,6 +35,17 @@ const LOOK: Duration = Duration::from_millis(2);
 #[derive(Debug, Clone)]
 pub struct Console {
     shared: Arc<Shared>,
+    form: Form,
+}
+
+/// `--log-format`, which everything on standard error has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 #[derive(Debug, Default)]
@@ -158,29 +172,52 @@ impl Console {
     ///
     /// # Errors
     /// If its thread cannot be started.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(form: Form) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
         thread::Builder::new()
             .name("console".to_owned())
             .spawn(move || writer.run())?;
-        Ok(Self { shared })
+        Ok(Self { shared, form })
     }
 
-    /// Lines of the operator's own kind: not log lines, so that they have no level. Control
+    /// Lines of the operator's own kind: not log lines, so that they have no level in text. Control
     /// characters in them are made visible.
     pub fn line(&self, text: &str) {
-        self.text(&plain(text));
+        self.push(&plain(text), text, MOST_URGENT);
     }
 
     /// Text as it is: a question has no end of line.
     pub fn text(&self, text: &str) {
-        self.shared.push(text.as_bytes(), MOST_URGENT);
+        self.push(text, text, MOST_URGENT);
     }
 
     /// A line that a newer one makes worthless.
     pub(super) fn passing_line(&self, text: &str) {
-        self.shared.push(plain(text).as_bytes(), MOST_WAITING);
+        self.push(&plain(text), text, MOST_WAITING);
+    }
+
+    /// A line that is a JSON object already.
+    pub(super) fn object(&self, object: &Value) {
+        self.shared.push(json_line(object).as_bytes(), MOST_WAITING);
+    }
+
+    /// An error, and what to do next, which is `shown` in text.
+    pub fn error(&self, shown: &str, message: &str, help: Option<&str>) {
+        let told = match self.form {
+            Form::Text => shown.to_owned(),
+            Form::Json => error_object(message, help),
+        };
+        self.shared.push(told.as_bytes(), MOST_URGENT);
+    }
+
+    fn push(&self, shown: &str, message: &str, most: usize) {
+        match self.form {
+            Form::Text => self.shared.push(shown.as_bytes(), most),
+            Form::Json => self
+                .shared
+                .push(json_line(&told("INFO", message)).as_bytes(), most),
+        }
     }
 
     /// Shows the bar with these figures, or takes it away. Figures that have not been drawn when
@@ -241,6 +278,39 @@ impl Console {
     pub fn is_own_thread(&self) -> bool {
         self.shared.lock().thread == Some(thread::current().id())
     }
+}
+
+/// A message as log lines have it.
+fn told(level: &str, message: &str) -> Value {
+    json!({
+        "timestamp": Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
+        "level": level,
+        "message": message.trim_end(),
+        "target": "shuffle_aws_vaults",
+    })
+}
+
+/// The line of an error in JSON.
+pub fn error_object(message: &str, help: Option<&str>) -> String {
+    let mut object = told("ERROR", message);
+    if let (Some(members), Some(help)) = (object.as_object_mut(), help) {
+        members.insert("help".to_owned(), help.into());
+    }
+    json_line(&object)
+}
+
+/// A line in which no control character stands as it is: JSON itself lets some of them pass.
+fn json_line(object: &Value) -> String {
+    let mut line = String::new();
+    for c in object.to_string().chars() {
+        if c.is_control() {
+            let _ = write!(line, "\\u{:04x}", u32::from(c));
+        } else {
+            line.push(c);
+        }
+    }
+    line.push('\n');
+    line
 }
 
 fn plain(text: &str) -> String {
@@ -304,6 +374,7 @@ mod tests {
     fn only_the_newest_figures_are_drawn() {
         let console = Console {
             shared: Arc::default(),
+            form: Form::Text,
         };
         for position in 1..=3 {
             console.bar(Some(BarFigures {

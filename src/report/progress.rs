@@ -266,16 +266,17 @@ impl ProgressReporter {
             ProgressMode::Plain | ProgressMode::Json => {
                 if due || milestone {
                     self.shown_at = Some(event.elapsed);
-                    self.console.passing_line(&self.printed_line(event, "progress"));
+                    self.print(event, "progress");
                     self.printed = Some(event.stats);
                 }
             }
         }
     }
 
-    fn printed_line(&self, event: &CopyEvent, kind: &str) -> String {
+    fn print(&self, event: &CopyEvent, kind: &str) {
         if self.mode == ProgressMode::Plain {
-            return self.line(event);
+            self.console.passing_line(&self.line(event));
+            return;
         }
         let stats = &event.stats;
         let mut object = json!({
@@ -294,7 +295,7 @@ impl ProgressReporter {
             let vaults = event.vaults.iter().map(vault_lines::object).collect();
             members.insert("vaults".to_owned(), vaults);
         }
-        object.to_string()
+        self.console.object(&object);
     }
 
     fn finish(&mut self, event: &CopyEvent) {
@@ -305,7 +306,7 @@ impl ProgressReporter {
         } else if self.mode == ProgressMode::Json
             || (self.mode == ProgressMode::Plain && self.printed != Some(event.stats))
         {
-            self.console.line(&self.printed_line(event, "finished"));
+            self.print(event, "finished");
         }
     }
 }

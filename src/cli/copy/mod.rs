@@ -2,6 +2,7 @@
 
 mod closing;
 mod confirm;
+mod files;
 mod last_resort;
 mod plan_file;
 mod planned;
@@ -11,8 +12,8 @@ mod prepared_vault;
 mod run_vaults;
 mod state_file;
 
-use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -28,9 +29,7 @@ use super::args::CopyArgs;
 use super::connection::Connections;
 use super::on_finish::Finish;
 use super::output::{tell_repeats, to_stdout};
-use super::prices;
 use super::selection::Selection;
-use crate::aws::CredentialListener;
 use crate::copy::cost::Prices;
 use crate::copy::event::{RunStats, StopReason};
 use crate::copy::plan::PlanTally;
@@ -38,7 +37,7 @@ use crate::copy::retention::OtherRetention;
 use crate::copy::run::RunEnd;
 use crate::copy::stop::StopSource;
 use crate::error::{AppError, Outcome, code};
-use crate::report::{self, EventStream, OutputFormat, Summary};
+use crate::report::{self, EventStream, MetricsFile, OutputFormat, Summary};
 
 /// How long a reader of events may take nothing at the end before the last ones are lost.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -55,6 +54,8 @@ struct CopyCommand {
     prices: Option<Prices>,
     /// `--events`.
     events: Option<EventStream>,
+    /// `--metrics-file`, as the run has left it.
+    metrics: Mutex<Option<MetricsFile>>,
     session: Session,
     run_id: String,
     began: DateTime<Utc>,
@@ -73,6 +74,7 @@ pub(super) async fn run(args: CopyArgs, session: Session) -> Result<Outcome, App
         plan: None,
         prices: None,
         events: None,
+        metrics: Mutex::default(),
         session,
         run_id,
         began,
@@ -162,53 +164,6 @@ async fn unless_stopped<T>(stop: &StopSource, work: impl Future<Output = T>) -> 
 }
 
 impl CopyCommand {
-    /// What has to be open before anything is asked of AWS.
-    async fn open_files(&mut self) -> Result<(), AppError> {
-        self.open_events().await?;
-        self.read_files().await
-    }
-
-    /// `--events`. A pipe is open only once somebody reads it.
-    async fn open_events(&mut self) -> Result<(), AppError> {
-        let Some(path) = self.args.events.clone() else {
-            return Ok(());
-        };
-        let (run_id, began) = (self.run_id.clone(), self.clock);
-        let action = format!("open the file of --events {}", path.display());
-        let opening = tokio::task::spawn_blocking(move || EventStream::open(&path, &run_id, began));
-        let opened = unless_stopped(&self.session.stop, opening).await?;
-        let opened = opened.map_err(io::Error::other).and_then(|opened| opened);
-        let events = opened.map_err(|error| AppError::io(action, error))?;
-        events.begun(
-            env!("CARGO_PKG_VERSION"),
-            &self.args.source.source_account,
-            &self.args.dest.dest_account,
-        );
-        let listener = events.clone();
-        self.session.context.listener =
-            CredentialListener::new(move |side, account, news| listener.credentials(side, account, news));
-        self.events = Some(events);
-        Ok(())
-    }
-
-    /// `--prices` and `--plan`, whose options become those of the run. Beside the caller's thread: a plan may be long,
-    /// and a pipe may have nothing to say.
-    async fn read_files(&mut self) -> Result<(), AppError> {
-        let planning = self.args.planning.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            let prices = planning.prices.as_deref().map(prices::read).transpose()?;
-            let plan = planning.plan.as_deref().map(PlanFile::read).transpose()?;
-            Ok::<_, AppError>((prices, plan))
-        });
-        let read = unless_stopped(&self.session.stop, reading).await?;
-        let read = read.map_err(|error| AppError::io("read the files of the command line", error.into()))?;
-        (self.prices, self.plan) = read?;
-        match &self.plan {
-            Some(plan) => planned::take_over(plan, &mut self.args, &mut self.session.global.region),
-            None => Ok(()),
-        }
-    }
-
     async fn run(&self) -> Result<Outcome, AppError> {
         let args = &self.args;
         let stop = &*self.session.stop;
@@ -348,6 +303,9 @@ impl CopyCommand {
 
     /// `--events`, and `--on-finish`, which runs when everything is over.
     fn tell_at_the_end(&self, summary: &Summary) {
+        if let Some(metrics) = &mut *self.metrics.lock().unwrap_or_else(PoisonError::into_inner) {
+            metrics.finished(summary, self.session.context.counters.totals());
+        }
         if let Some(Err(error)) = self.events.as_ref().map(|events| events.finished(summary)) {
             tracing::warn!("the end of the run is not among the events: {error}");
         }

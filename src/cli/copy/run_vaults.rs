@@ -13,6 +13,7 @@ use super::prepare::{self, Clients};
 use super::prepared_vault::PreparedVault;
 use super::{CopyCommand, unless_stopped};
 use crate::aws::{BackupClient, vault_access};
+use crate::cli::args::LogFormat;
 use crate::cli::copy_args::ProgressChoice;
 use crate::cli::output::tell_repeats;
 use crate::cli::vault_choice::VAULTS_AT_ONCE;
@@ -88,6 +89,9 @@ pub(super) async fn run(
         reporter.event(event);
         if let Some(events) = &mut events {
             events.event(event);
+        }
+        if let Some(metrics) = &mut *command.metrics.lock().unwrap_or_else(PoisonError::into_inner) {
+            metrics.event(event, || command.session.context.counters.totals());
         }
         if event.kind == CopyEventKind::Tick {
             tell_repeats(&command.session.console, false);
@@ -266,7 +270,7 @@ fn on_terminal() -> bool {
 }
 
 /// `--progress-interval`.
-fn interval(command: &CopyCommand) -> Duration {
+pub(super) fn interval(command: &CopyCommand) -> Duration {
     let default = if on_terminal() { 5.0 } else { 30.0 };
     Duration::from_secs_f64(command.args.progress_interval.unwrap_or(default))
 }
@@ -276,6 +280,10 @@ fn reporter(command: &CopyCommand) -> ProgressReporter {
     let on_terminal = on_terminal();
     let mode = match command.args.progress {
         _ if global.quiet => ProgressMode::None,
+        // Every line is an object then.
+        ProgressChoice::Auto | ProgressChoice::Bar if global.log_format == LogFormat::Json => {
+            ProgressMode::Json
+        }
         // With a line for each call, a bar would only flicker.
         ProgressChoice::Auto if on_terminal && !global.verbose => ProgressMode::Bar,
         ProgressChoice::Auto | ProgressChoice::Plain => ProgressMode::Plain,
