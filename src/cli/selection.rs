@@ -1,11 +1,12 @@
 //! From filter options to decisions on points. The metadata file is read when points are about to be
 //! decided on, not before.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::OnceCell;
 
 use super::filter_options::FilterOptions;
 use super::point_list::PointList;
@@ -105,16 +106,18 @@ impl Selection {
     }
 
     async fn load_columns(&self, keep: Keep) -> Result<(), AppError> {
-        if let Some(file) = &self.options.metadata_csv
-            && self.table.get().is_none()
-        {
+        let Some(file) = &self.options.metadata_csv else {
+            return Ok(());
+        };
+        // Whoever comes while it is being read waits for that: vaults are read side by side, and a pipe has it once.
+        let read = async || {
             let table = load(file.clone(), keep).await?;
             for filter in &self.columns {
                 table.require_column(&filter.column, file)?;
             }
-            let _ = self.table.set(table);
-        }
-        Ok(())
+            Ok::<_, AppError>(table)
+        };
+        self.table.get_or_try_init(read).await.map(|_| ())
     }
 
     /// The metadata, once loaded.

@@ -107,18 +107,9 @@ impl Preparation<'_> {
             tracing::warn!("no backup vault holds a recovery point: there is nothing to copy");
         }
         self.require_a_state(&chosen)?;
-        self.load_once(chosen.len()).await?;
         let prepare = |chosen| Box::pin(self.vault(clients, chosen));
         let vaults = stream::iter(chosen).map(prepare).buffered(VAULTS_AT_ONCE);
         vaults.try_collect().await
-    }
-
-    /// Several vaults that are read side by side must not each read the metadata file.
-    pub(super) async fn load_once(&self, vaults: usize) -> Result<(), AppError> {
-        if vaults > 1 && self.plan.is_none() {
-            self.selection.load().await?;
-        }
-        Ok(())
     }
 
     /// A run of several vaults goes on if one of them has begun: the others were not reached, or are new.

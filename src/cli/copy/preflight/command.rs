@@ -78,7 +78,8 @@ async fn vaults(
     };
     let choose = async {
         let chosen = vault_choice::choose(&copy.vaults, &copy.dest, &clients.source).await?;
-        preparation.load_once(chosen.len()).await?;
+        // What is wrong with the metadata file is one finding, however many vaults there are.
+        preparation.selection.load().await?;
         Ok::<_, AppError>(chosen)
     };
     let chosen = match choose.await {
