@@ -126,8 +126,7 @@ fn remaining(left: usize, rate: f64) -> Option<u64> {
 fn run_status(path: &Path, loaded: &Loaded, holder: Option<Holder>, now: DateTime<Utc>) -> RunStatus {
     let (header, counts) = (&loaded.header, loaded.items.counts());
     let seen = see(loaded, now);
-    let in_progress = counts.starting + counts.in_flight;
-    let left = counts.pending + in_progress;
+    let (in_progress, left) = (counts.in_progress(), counts.left());
     let condition = match &holder {
         Some(holder) if holder.is_here => Condition::Running,
         Some(_) => Condition::Elsewhere,

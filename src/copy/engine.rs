@@ -341,7 +341,7 @@ fn add_counts(stats: &mut RunStats, counts: &Counts) {
     stats.completed += counts.completed;
     stats.failed += counts.failed;
     stats.skipped += counts.skipped;
-    stats.in_progress += counts.starting + counts.in_flight;
+    stats.in_progress += counts.in_progress();
     stats.unanswered += counts.starting;
     stats.pending += counts.pending;
     stats.bytes_completed += counts.bytes_completed;

@@ -60,7 +60,7 @@ fn standings(vault: &VaultProgress) -> [(&'static str, usize); 5] {
         ("completed", counts.completed),
         ("failed", counts.failed),
         ("skipped", counts.skipped),
-        ("in_progress", counts.starting + counts.in_flight),
+        ("in_progress", counts.in_progress()),
         ("pending", counts.pending),
     ]
 }

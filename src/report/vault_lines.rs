@@ -7,15 +7,6 @@ use serde_json::{Value, json};
 
 use super::text::{percent, sanitize};
 use crate::copy::event::VaultProgress;
-use crate::state::Counts;
-
-fn left(counts: &Counts) -> usize {
-    counts.pending + counts.starting + counts.in_flight
-}
-
-fn ended(counts: &Counts) -> usize {
-    counts.completed + counts.failed + counts.skipped
-}
 
 /// At most `most` lines: a line for a vault, those where something is going on first, in the order of the run, and
 /// a last one for the others. None for a vault that is alone.
@@ -25,8 +16,8 @@ pub(super) fn lines(vaults: &[VaultProgress], most: usize) -> Vec<String> {
     }
     let room = if vaults.len() > most { most - 1 } else { most };
     let urgency = |vault: &VaultProgress| match &vault.counts {
-        counts if counts.starting + counts.in_flight > 0 => 0,
-        counts if left(counts) > 0 => 1,
+        counts if counts.in_progress() > 0 => 0,
+        counts if counts.left() > 0 => 1,
         _ => 2,
     };
     let mut order: Vec<usize> = (0..vaults.len()).collect();
@@ -46,7 +37,7 @@ pub(super) fn lines(vaults: &[VaultProgress], most: usize) -> Vec<String> {
         .filter_map(|at| vaults.get(at))
         .collect();
     if !others.is_empty() {
-        let done = others.iter().filter(|vault| left(&vault.counts) == 0).count();
+        let done = others.iter().filter(|vault| vault.counts.left() == 0).count();
         lines.push(format!(
             "{} more vaults: {done} done, {} waiting or under way",
             others.len(),
@@ -58,16 +49,13 @@ pub(super) fn lines(vaults: &[VaultProgress], most: usize) -> Vec<String> {
 
 fn line(vault: &VaultProgress, width: usize) -> String {
     let counts = &vault.counts;
-    let (done, total) = (ended(counts), counts.total);
+    let (done, total) = (counts.total - counts.left(), counts.total);
     let mut line = format!(
         "{:width$}  {:>3}% ({done}/{total})",
         sanitize(vault.name.as_str()),
         percent(done, total)
     );
-    for (name, count) in [
-        ("Failed", counts.failed),
-        ("In Progress", counts.starting + counts.in_flight),
-    ] {
+    for (name, count) in [("Failed", counts.failed), ("In Progress", counts.in_progress())] {
         if count > 0 {
             let _ = write!(line, " | {name}: {count}");
         }
@@ -84,7 +72,7 @@ pub(super) fn object(vault: &VaultProgress) -> Value {
         "completed": counts.completed,
         "failed": counts.failed,
         "skipped": counts.skipped,
-        "in_progress": counts.starting + counts.in_flight,
+        "in_progress": counts.in_progress(),
         "pending": counts.pending,
     })
 }
@@ -99,7 +87,7 @@ impl DoneVaults {
     /// The vaults that are newly done, each with a line on it. At first those that were done before are only
     /// taken note of.
     pub(super) fn new_ones(&mut self, vaults: &Arc<[VaultProgress]>) -> Vec<String> {
-        let done: Vec<bool> = vaults.iter().map(|vault| left(&vault.counts) == 0).collect();
+        let done: Vec<bool> = vaults.iter().map(|vault| vault.counts.left() == 0).collect();
         if vaults.len() < 2 || self.told.len() != done.len() {
             self.told = done;
             return Vec::new();
@@ -130,6 +118,7 @@ impl DoneVaults {
 mod tests {
     use super::*;
     use crate::domain::BackupVaultName;
+    use crate::state::Counts;
 
     fn vault(name: &str, completed: usize, in_flight: usize, pending: usize) -> VaultProgress {
         VaultProgress {

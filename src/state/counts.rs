@@ -23,6 +23,18 @@ pub struct Counts {
     pub bytes_completed: u64,
 }
 
+impl Counts {
+    /// Started, or being started.
+    pub fn in_progress(&self) -> usize {
+        self.starting + self.in_flight
+    }
+
+    /// Not over yet.
+    pub fn left(&self) -> usize {
+        self.pending + self.in_progress()
+    }
+}
+
 /// Where an item stands, without its particulars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {

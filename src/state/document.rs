@@ -61,7 +61,7 @@ pub(super) fn write(
         version: VERSION,
         header,
         sequence,
-        finished: counts.pending + counts.starting + counts.in_flight == 0,
+        finished: counts.left() == 0,
     };
     let mut buffer = serde_json::to_vec(&head)?;
     buffer.pop();

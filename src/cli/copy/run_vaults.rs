@@ -236,7 +236,7 @@ fn summary(store: &Store, ledger: &VaultLedger) -> VaultSummary {
         completed: counts.completed,
         failed: counts.failed,
         skipped: counts.skipped,
-        in_progress: counts.starting + counts.in_flight,
+        in_progress: counts.in_progress(),
         pending: counts.pending,
     }
 }
