@@ -184,7 +184,7 @@ async fn skip_reasons(
             by_key.add(key, number);
         }
     }
-    for number in keys.find(&by_key).await.by_aws {
+    for number in keys.managed(&by_key).await {
         if let Some(reason) = usize::try_from(number).ok().and_then(|at| reasons.get_mut(at)) {
             *reason = Some(SkipReason::AwsManagedKey);
         }

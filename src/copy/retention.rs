@@ -70,7 +70,7 @@ impl Retention {
 }
 
 /// Days for which a point is kept; `None` for ever. AWS writes -1 for that too.
-fn days_kept(lifecycle: &Lifecycle) -> Option<i64> {
+pub fn days_kept(lifecycle: &Lifecycle) -> Option<i64> {
     lifecycle.delete_after_days.filter(|days| *days > 0)
 }
 

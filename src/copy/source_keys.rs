@@ -45,15 +45,6 @@ struct Answers {
     warned: bool,
 }
 
-/// What KMS says of the keys of some points.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeyFindings {
-    /// Points under keys that AWS manages, by number, in order.
-    pub by_aws: Vec<u32>,
-    /// The keys that these are under.
-    pub keys_of_aws: BTreeSet<Box<str>>,
-}
-
 impl SourceKeys {
     /// Keys of the account that `client` is of; none is known yet.
     pub fn new(client: BackupClient) -> Self {
@@ -63,23 +54,23 @@ impl SourceKeys {
         }
     }
 
-    /// Asks for the keys that are not known yet. That KMS does not say who manages a key is warned of once.
-    pub async fn find(&self, points: &PointsByKey) -> KeyFindings {
+    /// The points under keys that AWS manages, by number, in order. Asks for the keys that are not known yet; that
+    /// KMS does not say who manages a key is warned of once.
+    pub async fn managed(&self, points: &PointsByKey) -> Vec<u32> {
         let mut answers = self.answers.lock().await;
         let keys: BTreeSet<Box<str>> = points.0.keys().cloned().collect();
         answers.ask(&self.client, &keys).await;
         answers.warn(&self.client, points);
-        let mut findings = KeyFindings::default();
+        let mut by_aws = Vec::new();
         for (key, numbers) in &points.0 {
             if let Some(Ok(found)) = answers.keys.get(key)
                 && found.by_aws
             {
-                findings.by_aws.extend(numbers);
-                findings.keys_of_aws.insert(found.arn.as_str().into());
+                by_aws.extend(numbers);
             }
         }
-        findings.by_aws.sort_unstable();
-        findings
+        by_aws.sort_unstable();
+        by_aws
     }
 
     /// Marks the points of a new ledger that are under keys which AWS manages; `points` has their numbers in it.
@@ -91,7 +82,7 @@ impl SourceKeys {
         items: &mut Items,
         points: &PointsByKey,
     ) -> Result<(), IllegalTransition> {
-        for number in self.find(points).await.by_aws {
+        for number in self.managed(points).await {
             if let Some(row) = items.row(number) {
                 let record = JournalRecord::Skipped {
                     recovery_point_arn: row.recovery_point_arn(),

@@ -9,6 +9,7 @@ use crate::cli::args::CopyArgs;
 use crate::copy::forecast::{Bounds, Forecast, Mix};
 use crate::copy::job_times::JobTimes;
 use crate::copy::plan::PlanTally;
+use crate::copy::retention::days_kept;
 use crate::domain::BackupVaultName;
 use crate::report::PlannedVault;
 use crate::state::{ItemRow, Items, RunHeader, Standing};
@@ -97,7 +98,7 @@ pub(super) fn outside_of_lock(args: &CopyArgs, vault: &BackupVault, items: &Item
         let sent = args.retention.lifecycle(own.as_ref());
         // What is not sent is the source's.
         let sent = sent.or(own).unwrap_or_default();
-        let days = sent.delete_after_days.filter(|days| *days > 0);
+        let days = days_kept(&sent);
         vault
             .min_retention_days
             .is_some_and(|min| days.is_some_and(|d| d < min))
