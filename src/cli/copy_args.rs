@@ -11,6 +11,7 @@ use super::args::{
     parse_minutes, parse_not_negative, parse_positive,
 };
 use crate::copy::failure::FailureCause;
+use crate::copy::forecast::Bounds;
 use crate::copy::retention::Retention;
 use crate::copy::scheduler::Limits;
 use crate::copy::window::MAX_IN_FLIGHT;
@@ -286,6 +287,14 @@ impl CopyArgs {
             found_from,
             per_resource: usize::from(self.max_in_flight_per_resource),
             per_type: self.limit.iter().cloned().collect(),
+        }
+    }
+
+    /// What bounds the pace, for a forecast.
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds {
+            limits: self.limits(),
+            poll_interval: Duration::from_secs_f64(self.poll_interval),
         }
     }
 

@@ -1,14 +1,12 @@
 //! The plan of a run: made, kept, shown, agreed to.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
-use std::time::Duration;
 
 use super::prepare::Preparation;
 use super::prepared_vault::{self, PreparedVault};
 use super::{CopyCommand, plan_file, planned};
 use crate::cli::resume_command;
 use crate::copy::cost::Cost;
-use crate::copy::forecast::Bounds;
 use crate::error::AppError;
 use crate::report::{self, OutputFormat, Plan, PlannedVault, WholeFile, bytes};
 
@@ -18,10 +16,7 @@ const FEW_VAULTS: usize = 4;
 impl CopyCommand {
     /// What is to be done, and how long that may take.
     pub(super) fn plan(&self, vaults: &[PreparedVault]) -> Plan {
-        let bounds = Bounds {
-            limits: self.args.limits(),
-            poll_interval: Duration::from_secs_f64(self.args.poll_interval),
-        };
+        let bounds = self.args.bounds();
         let planned: Vec<PlannedVault> = vaults.iter().map(|vault| vault.planned(&bounds)).collect();
         let forecast = match &planned[..] {
             [one] => one.forecast.clone(),

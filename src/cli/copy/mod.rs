@@ -196,6 +196,7 @@ impl CopyCommand {
             args,
             clients: &clients,
             vaults: &vaults,
+            tallies: plan.vaults.iter().map(|vault| vault.tally.clone()).collect(),
             forecast: &plan.forecast,
             is_plan: args.dry_run,
         };
@@ -210,7 +211,7 @@ impl CopyCommand {
                 _ => Outcome::WithErrors,
             });
         }
-        preflight::allow(args, &vaults, problems)?;
+        look.allow(problems)?;
         if !unless_stopped(stop, self.confirm(&plan)).await?? {
             return Err(AppError::usage(
                 "nothing was copied: the plan was not confirmed",

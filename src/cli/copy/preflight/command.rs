@@ -1,20 +1,18 @@
 //! The command `preflight`.
 
-use std::time::Duration;
-
 use chrono::Utc;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::Look;
 use crate::aws::{Side, custom_endpoint};
 use crate::cli::Session;
-use crate::cli::args::{CopyArgs, PreflightArgs};
+use crate::cli::args::PreflightArgs;
 use crate::cli::copy::prepare::{Clients, Preparation};
 use crate::cli::copy::prepared_vault::{self, PreparedVault};
 use crate::cli::output::to_stdout;
 use crate::cli::selection::Selection;
 use crate::cli::vault_choice::{self, VAULTS_AT_ONCE};
-use crate::copy::forecast::Bounds;
+use crate::copy::plan::PlanTally;
 use crate::domain::BackupVaultName;
 use crate::error::{AppError, Outcome};
 use crate::preflight::{self, Finding, Verdict};
@@ -45,11 +43,12 @@ pub(in crate::cli) async fn run(args: PreflightArgs, session: &Session) -> Resul
         selection.report_unmatched();
         // Known from the answers of AWS Backup.
         findings.push(preflight::clock(clients.source.clock_ahead()));
-        let forecast = prepared_vault::forecast(&vaults, &bounds(&copy));
+        let forecast = prepared_vault::forecast(&vaults, &copy.bounds());
         let look = Look {
             args: &copy,
             clients: &clients,
             vaults: &vaults,
+            tallies: vaults.iter().map(|vault| PlanTally::of(vault.items())).collect(),
             forecast: &forecast,
             is_plan: false,
         };
@@ -137,12 +136,5 @@ async fn connect(preparation: &Preparation<'_>, findings: &mut Vec<Finding>) -> 
             findings.push(preflight::no_identity(side, error.to_string(), next));
             None
         }
-    }
-}
-
-fn bounds(args: &CopyArgs) -> Bounds {
-    Bounds {
-        limits: args.limits(),
-        poll_interval: Duration::from_secs_f64(args.poll_interval),
     }
 }

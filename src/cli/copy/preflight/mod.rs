@@ -27,21 +27,11 @@ pub(super) struct Look<'a> {
     pub(super) args: &'a CopyArgs,
     pub(super) clients: &'a Clients,
     pub(super) vaults: &'a [PreparedVault],
+    /// What is planned of each.
+    pub(super) tallies: Vec<PlanTally>,
     pub(super) forecast: &'a Forecast,
     /// Whether it is only for a plan (`copy --dry-run`).
     pub(super) is_plan: bool,
-}
-
-/// Problems that are known without a question, and that stop a copy whatever its options say of preflights.
-fn required(args: &CopyArgs, vaults: &[PreparedVault]) -> Vec<Finding> {
-    let of_vault = |vault: &PreparedVault| {
-        let own_key = preflight::types_with_own_key(&PlanTally::of(vault.items()), |_| false);
-        let key = missing_key(args, vault, &own_key, args.dry_run);
-        let lock = (!args.try_all).then(|| lock(args, vault)).flatten();
-        let lock = lock.filter(|finding| finding.verdict == Verdict::Problem);
-        [key, lock].into_iter().flatten()
-    };
-    vaults.iter().flat_map(of_vault).collect()
 }
 
 /// `is_plan`: a plan may be made before there is a key.
@@ -73,19 +63,14 @@ impl Look<'_> {
     /// Everything that a copy depends on, but for what has been looked at to get here.
     async fn all(&self) -> Vec<Finding> {
         let role = self.args.role(self.clients.source.region());
-        let tallies: Vec<PlanTally> = self
-            .vaults
-            .iter()
-            .map(|vault| PlanTally::of(vault.items()))
-            .collect();
         let answers = Answers::ask(
             self,
             self.role_facts(&role).is_role().then_some(&role),
-            self.keys(&tallies),
+            self.keys(),
         )
         .await;
-        let mut findings = self.of_accounts(&answers, &role, &tallies).await;
-        for (vault, tally) in self.vaults.iter().zip(&tallies) {
+        let mut findings = self.of_accounts(&answers, &role).await;
+        for (vault, tally) in self.vaults.iter().zip(&self.tallies) {
             findings.extend(self.of_vault(vault, tally, &answers));
         }
         let managed = |tally: &PlanTally| {
@@ -96,7 +81,7 @@ impl Look<'_> {
         };
         let unknown = self.clients.keys.unknown().await;
         findings.push(preflight::source_keys(
-            tallies.iter().map(managed).sum(),
+            self.tallies.iter().map(managed).sum(),
             unknown.as_ref(),
         ));
         findings.extend(preflight::unusable_keys(&self.clients.keys.unusable().await));
@@ -108,7 +93,7 @@ impl Look<'_> {
     pub(super) async fn before_copy(&self) -> usize {
         let is_work = self.forecast.bound.is_some();
         let findings = if self.args.skip_preflight {
-            required(self.args, self.vaults)
+            self.required()
         } else if is_work {
             let mut findings = Box::pin(self.all()).await;
             findings.push(preflight::room_for_state(&self.space()));
@@ -119,6 +104,41 @@ impl Look<'_> {
         tell(&findings)
     }
 
+    /// Problems that are known without a question, and that stop a copy whatever its options say of preflights.
+    fn required(&self) -> Vec<Finding> {
+        let args = self.args;
+        let of_vault = |(vault, tally): (&PreparedVault, &PlanTally)| {
+            let own_key = preflight::types_with_own_key(tally, |_| false);
+            let key = missing_key(args, vault, &own_key, self.is_plan);
+            let lock = (!args.try_all).then(|| lock(args, vault)).flatten();
+            let lock = lock.filter(|finding| finding.verdict == Verdict::Problem);
+            [key, lock].into_iter().flatten()
+        };
+        self.vaults.iter().zip(&self.tallies).flat_map(of_vault).collect()
+    }
+
+    /// Stops a copy that has problems, unless they are for AWS to decide about (`--try-all`). A vault that would be made
+    /// under the wrong key is there for good, and is none of these.
+    pub(super) fn allow(&self, problems: usize) -> Result<(), AppError> {
+        let args = self.args;
+        let stops = if args.try_all {
+            self.required().len()
+        } else {
+            problems
+        };
+        if stops == 0 {
+            return Ok(());
+        }
+        Err(AppError::usage(
+            format!("nothing was changed: {stops} of what the copies depend on is not as it must be"),
+            if args.skip_preflight || args.try_all {
+                "do as said above"
+            } else {
+                "do as said above, or use --skip-preflight to find out from AWS"
+            },
+        ))
+    }
+
     fn role_facts<'r>(&'r self, role: &'r IamRoleArn) -> RoleFacts<'r> {
         RoleFacts {
             role,
@@ -127,10 +147,10 @@ impl Look<'_> {
         }
     }
 
-    async fn of_accounts(&self, answers: &Answers, role: &IamRoleArn, tallies: &[PlanTally]) -> Vec<Finding> {
+    async fn of_accounts(&self, answers: &Answers, role: &IamRoleArn) -> Vec<Finding> {
         let source = &self.clients.source;
         let mut total = PlanTally::default();
-        for tally in tallies {
+        for tally in &self.tallies {
             total.merge(tally);
         }
         let mut findings = vec![preflight::cross_account_backup(&answers.cross_account_backup)];
@@ -214,12 +234,12 @@ impl Look<'_> {
     }
 
     /// The keys to ask for: those of vaults for points that depend on them.
-    fn keys(&self, tallies: &[PlanTally]) -> Vec<String> {
+    fn keys(&self) -> Vec<String> {
         let depends = |tally: &PlanTally| !preflight::types_with_own_key(tally, |_| false).is_empty();
         let keys: BTreeSet<&str> = self
             .vaults
             .iter()
-            .zip(tallies)
+            .zip(&self.tallies)
             .filter(|(_, tally)| depends(tally))
             .filter_map(|(vault, _)| self.key_of(vault))
             .collect();
@@ -255,27 +275,6 @@ impl Look<'_> {
             },
         }
     }
-}
-
-/// Stops a copy that has problems, unless they are for AWS to decide about (`--try-all`). A vault that would be made
-/// under the wrong key is there for good, and is none of these.
-pub(super) fn allow(args: &CopyArgs, vaults: &[PreparedVault], problems: usize) -> Result<(), AppError> {
-    let stops = if args.try_all {
-        required(args, vaults).len()
-    } else {
-        problems
-    };
-    if stops == 0 {
-        return Ok(());
-    }
-    Err(AppError::usage(
-        format!("nothing was changed: {stops} of what the copies depend on is not as it must be"),
-        if args.skip_preflight || args.try_all {
-            "do as said above"
-        } else {
-            "do as said above, or use --skip-preflight to find out from AWS"
-        },
-    ))
 }
 
 /// Says what is in the way of a copy; answers how many problems there are.
