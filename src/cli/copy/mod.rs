@@ -232,10 +232,6 @@ impl CopyCommand {
         connections: &Connections,
         vaults: Vec<PreparedVault>,
     ) -> Result<Outcome, AppError> {
-        let resumed_id = vaults
-            .iter()
-            .find_map(|vault| vault.opened.loaded.as_ref())
-            .map(|loaded| loaded.header.run_id.clone());
         let ended = Box::pin(run_vaults::run(self, clients, vaults)).await?;
         let outcome = closing::outcome(&ended.end);
         if let Some(error) = &ended.end.state_error
@@ -248,7 +244,7 @@ impl CopyCommand {
             tracing::error!("stopped, because every copy job fails for the same cause: {message}");
         }
         tell_repeats(&self.session.console, true);
-        let run_id = resumed_id.unwrap_or_else(|| self.run_id.clone());
+        let run_id = ended.run_id;
         let closing = Closing {
             run_id: run_id.clone(),
             began: self.began,
@@ -302,7 +298,7 @@ impl CopyCommand {
             .collect()
     }
 
-    /// `--events`, and `--on-finish`, which runs when everything is over.
+    /// `--metrics-file`, `--events`, and `--on-finish`, which runs when everything is over.
     fn tell_at_the_end(&self, summary: &Summary) {
         if let Some(metrics) = &mut *self.metrics.lock().unwrap_or_else(PoisonError::into_inner) {
             metrics.finished(summary, self.session.context.counters.totals());

@@ -32,6 +32,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// A run that is over.
 #[derive(Debug)]
 pub(super) struct EndedRun {
+    /// Name of the run, the same over its resumes.
+    pub(super) run_id: String,
     pub(super) end: RunEnd,
     /// Whether the loop has said already that the state cannot be written.
     pub(super) told_of_state: bool,
@@ -45,7 +47,11 @@ pub(super) async fn run(
     clients: &Clients,
     vaults: Vec<PreparedVault>,
 ) -> Result<EndedRun, AppError> {
-    let resumed = vaults.iter().any(|vault| vault.opened.loaded.is_some());
+    let loaded = vaults.iter().find_map(|vault| vault.opened.loaded.as_ref());
+    let resumed = loaded.is_some();
+    let run_id = loaded
+        .map_or(&command.run_id, |loaded| &loaded.header.run_id)
+        .clone();
     let stop = &*command.session.stop;
     unless_stopped(stop, Box::pin(set_up(command, clients, &vaults))).await??;
     stop.run_begins(command.drain());
@@ -68,10 +74,6 @@ pub(super) async fn run(
     let reporter = Arc::new(Mutex::new(reporter(command)));
     let on_demand = show_on_signal(Arc::clone(&reporter));
     let stopped = stop.subscribe();
-    let run_id = stores
-        .first()
-        .map_or(&command.run_id, |store| &store.header().run_id)
-        .clone();
     let mut events = command
         .events
         .clone()
@@ -126,6 +128,7 @@ pub(super) async fn run(
         .collect();
     last_resort::keep(command, &unsaved);
     Ok(EndedRun {
+        run_id,
         end,
         told_of_state,
         plan,
