@@ -21,6 +21,7 @@ mod repeats;
 mod resume_command;
 mod selection;
 pub mod simulate;
+mod small_csv;
 mod source_vault;
 mod state_args;
 mod status;

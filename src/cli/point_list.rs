@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::small_csv;
 use crate::domain::RecoveryPointArn;
 use crate::error::AppError;
 
@@ -42,13 +43,7 @@ impl PointList {
                 "one recovery point ARN a line, or a CSV file with a recovery_point_arn column",
             )
         };
-        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .comment(Some(b'#'))
-            .trim(csv::Trim::All)
-            .from_reader(text);
+        let (text, mut reader) = small_csv::read(bytes, true);
         let mut column = None;
         let mut arns = HashSet::new();
         for record in reader.records() {
@@ -62,7 +57,7 @@ impl PointList {
             let value = record.get(*column.get_or_insert(0)).unwrap_or_default();
             let arn = RecoveryPointArn::from_aws(value);
             if arn.parts().is_none() {
-                let line = line_of(text, &record);
+                let line = small_csv::line_of(text, &record);
                 return Err(problem(format!(
                     "line {line}: `{value}` is no ARN of a recovery point"
                 )));
@@ -103,18 +98,6 @@ impl PointList {
             self.checksum
         )
     }
-}
-
-/// The line of a record, which begins for the reader behind the record before it: blank lines and comments come
-/// first.
-pub(super) fn line_of(text: &[u8], record: &csv::StringRecord) -> usize {
-    let begin = record.position().map_or(0, csv::Position::byte);
-    let (before, rest) = text.split_at(usize::try_from(begin).unwrap_or(0).min(text.len()));
-    let skipped = rest.split(|byte| *byte == b'\n').take_while(|line| {
-        let line = line.trim_ascii();
-        line.is_empty() || line.starts_with(b"#")
-    });
-    memchr::memchr_iter(b'\n', before).count() + skipped.count() + 1
 }
 
 #[cfg(test)]

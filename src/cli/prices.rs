@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::point_list::line_of;
+use super::small_csv;
 use crate::copy::cost::{Price, Prices};
 use crate::error::AppError;
 
@@ -35,12 +35,7 @@ pub(super) fn read(file: &Path) -> Result<Prices, AppError> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Prices, String> {
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .comment(Some(b'#'))
-        .trim(csv::Trim::All)
-        .from_reader(text);
+    let (text, mut reader) = small_csv::read(bytes, false);
     let mut prices = Prices::default();
     let mut columns: Option<[Option<usize>; 4]> = None;
     for record in reader.records() {
@@ -49,7 +44,7 @@ fn parse(bytes: &[u8]) -> Result<Prices, String> {
             columns = Some(header(&record)?);
             continue;
         };
-        let line = line_of(text, &record);
+        let line = small_csv::line_of(text, &record);
         let [kind, storage, transfer, currency] =
             at.map(|at| at.and_then(|at| record.get(at)).unwrap_or_default());
         let price = Price {

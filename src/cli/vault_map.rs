@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::point_list::line_of;
+use super::small_csv;
 use crate::domain::BackupVaultName;
 use crate::error::AppError;
 
@@ -56,18 +56,12 @@ impl VaultMap {
 }
 
 fn parse(bytes: &[u8]) -> Result<Vec<(BackupVaultName, BackupVaultName)>, String> {
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .comment(Some(b'#'))
-        .trim(csv::Trim::All)
-        .from_reader(text);
+    let (text, mut reader) = small_csv::read(bytes, true);
     let mut pairs = Vec::new();
     let mut lines: HashMap<BackupVaultName, usize> = HashMap::new();
     for (number, record) in reader.records().enumerate() {
         let record = record.map_err(|error| error.to_string())?;
-        let line = line_of(text, &record);
+        let line = small_csv::line_of(text, &record);
         if number == 0 && record.iter().eq(HEADER) {
             continue;
         }

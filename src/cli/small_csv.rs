@@ -1,0 +1,25 @@
+//! CSV files that an operator writes by hand: with blank lines, blanks around values, and comments.
+
+/// The text behind a byte order mark, and a reader of it without a header. `flexible` takes records of any length.
+pub(super) fn read(bytes: &[u8], flexible: bool) -> (&[u8], csv::Reader<&[u8]>) {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(flexible)
+        .comment(Some(b'#'))
+        .trim(csv::Trim::All)
+        .from_reader(text);
+    (text, reader)
+}
+
+/// The line of a record, which begins for the reader behind the record before it: blank lines and comments come
+/// first.
+pub(super) fn line_of(text: &[u8], record: &csv::StringRecord) -> usize {
+    let begin = record.position().map_or(0, csv::Position::byte);
+    let (before, rest) = text.split_at(usize::try_from(begin).unwrap_or(0).min(text.len()));
+    let skipped = rest.split(|byte| *byte == b'\n').take_while(|line| {
+        let line = line.trim_ascii();
+        line.is_empty() || line.starts_with(b"#")
+    });
+    memchr::memchr_iter(b'\n', before).count() + skipped.count() + 1
+}
