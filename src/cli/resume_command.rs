@@ -20,9 +20,7 @@ fn words(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
             words.push(VARIABLE.to_owned());
         } else if word.starts_with("--external-id=") {
             words.extend([SECRET, VARIABLE].map(str::to_owned));
-        } else if !["--reset", "--retry-failed", "--resume"].contains(&word.as_str())
-            && !word.starts_with("--retry-failed=")
-        {
+        } else if !["--reset", "--resume"].contains(&word.as_str()) && !is(&word, "--retry-failed") {
             words.push(word);
         }
     }
@@ -32,18 +30,30 @@ fn words(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
 
 /// The command that carries out the plan in `path`, which `arguments` have written.
 pub(super) fn carry_out(arguments: impl Iterator<Item = OsString>, path: &Path) -> String {
-    const OUT: &str = "--plan-out";
-    let mut planned = Vec::new();
-    let mut is_value = false;
-    for word in words(arguments) {
-        let is_ours = is_value || word == OUT || word.starts_with("--plan-out=");
-        is_value = word == OUT && !is_value;
-        if !is_ours && !["--dry-run", "--resume"].contains(&word.as_str()) {
-            planned.push(word);
-        }
-    }
+    let mut planned = without(&words(arguments), "--plan-out");
+    planned.retain(|word| !["--dry-run", "--resume"].contains(&word.as_str()));
     planned.extend(["--plan".to_owned(), path.to_string_lossy().into_owned()]);
     text(planned, false)
+}
+
+/// Whether a word is this option, with or without its value.
+fn is(word: &str, option: &str) -> bool {
+    let rest = word.strip_prefix(option);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+}
+
+/// The words without an option and its value.
+fn without(words: &[String], option: &str) -> Vec<String> {
+    let mut others = Vec::new();
+    let mut is_value = false;
+    for word in words {
+        let is_ours = is_value || is(word, option);
+        is_value = word == option && !is_value;
+        if !is_ours {
+            others.push(word.clone());
+        }
+    }
+    others
 }
 
 /// The words as a shell takes them; `failed_too` tries failed points again.
@@ -60,10 +70,6 @@ pub(super) fn text(mut words: Vec<String>, failed_too: bool) -> String {
 /// each of which has a state file of its own.
 pub(super) fn with_state_file(words: &[String], path: &str) -> Vec<String> {
     const OPTION: &str = "--state-file";
-    let is = |word: &String, option: &str| {
-        word.strip_prefix(option)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-    };
     let vaults = words.iter().filter(|word| is(word, "--vault")).count();
     // Those that are not typed may be several, by the environment or a configuration file.
     let is_one = vaults == 1 || words.iter().any(|word| is(word, OPTION));
@@ -75,15 +81,7 @@ pub(super) fn with_state_file(words: &[String], path: &str) -> Vec<String> {
     {
         return words.to_vec();
     }
-    let mut named = Vec::new();
-    let mut is_value = false;
-    for word in words {
-        let is_ours = is_value || word == OPTION || word.starts_with("--state-file=");
-        is_value = word == OPTION && !is_value;
-        if !is_ours {
-            named.push(word.clone());
-        }
-    }
+    let mut named = without(words, OPTION);
     named.extend([OPTION, path].map(str::to_owned));
     named
 }

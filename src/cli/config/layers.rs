@@ -10,7 +10,7 @@ use crate::error::AppError;
 use crate::nearest::did_you_mean;
 
 /// Options that a file cannot set.
-const OWN: [&str; 4] = ["config", "no-config", "help", "version"];
+pub(super) const OWN: [&str; 4] = ["config", "no-config", "help", "version"];
 /// Environment twin of `--config`.
 const VARIABLE: &str = "SHUFFLE_AWS_VAULTS_CONFIG";
 

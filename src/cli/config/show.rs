@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory as _};
 
-use super::layers::{Layered, layered};
+use super::layers::{Layered, OWN, layered};
 use crate::cli::args::{Cli, ConfigArgs, ConfigCommand};
 use crate::cli::output::to_stdout;
 use crate::error::{AppError, Outcome};
@@ -99,9 +99,7 @@ fn global_words(typed: &[OsString]) -> Vec<OsString> {
 }
 
 fn row(command: &str, arg: &Arg, matches: &ArgMatches, layers: &Layered) -> Option<OptionOrigin> {
-    let long = arg
-        .get_long()
-        .filter(|long| !["help", "version", "config", "no-config"].contains(long))?;
+    let long = arg.get_long().filter(|long| !OWN.contains(long))?;
     let id = arg.get_id().as_str();
     let takes_values = arg.get_action().takes_values();
     let source = matches.value_source(id);
