@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::vault_options::parse_source_vault;
 use crate::copy::retention::Retention;
 use crate::domain::{AccountId, BackupVaultName, IamRoleArn, Region};
-use crate::report::{Form, OutputFormat};
+use crate::report::{LogFormat, OutputFormat};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -88,24 +88,6 @@ pub enum When {
     Always,
     /// Never.
     Never,
-}
-
-/// `--log-format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl From<LogFormat> for Form {
-    fn from(format: LogFormat) -> Self {
-        match format {
-            LogFormat::Text => Self::Text,
-            LogFormat::Json => Self::Json,
-        }
-    }
 }
 
 /// The commands.

@@ -40,7 +40,7 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
-use args::{Cli, Command, GlobalArgs, LogFormat};
+use args::{Cli, Command, GlobalArgs};
 use config::Unparsed;
 use connection::Connections;
 use on_finish::FinishSlot;
@@ -50,7 +50,7 @@ use supervise::{Ending, Supervisor};
 use crate::aws::Context;
 use crate::copy::stop::StopSource;
 use crate::error::{AppError, Outcome, code};
-use crate::report::Console;
+use crate::report::{Console, LogFormat};
 
 /// How long a warning at the very end waits for its reader.
 const LAST_WARNING: Duration = Duration::from_secs(1);
@@ -103,7 +103,7 @@ pub fn main() -> ExitCode {
         output::show_error_at_once(&error, colour, log_format);
         return ExitCode::from(code(&Err(error)));
     }
-    let console = match Console::start(log_format.into()) {
+    let console = match Console::start(log_format) {
         Ok(console) => console,
         Err(error) => {
             let error = AppError::io("start the program's threads", error);

@@ -18,10 +18,10 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry};
 
-use super::args::{GlobalArgs, LogFormat, When};
+use super::args::{GlobalArgs, When};
 use super::repeats::Repeats;
 use crate::error::AppError;
-use crate::report::{Console, error_object, sanitize};
+use crate::report::{Console, LogFormat, error_object, escape_controls, sanitize};
 
 /// When the first of them was looked at, and warnings that were shown on the screen of late.
 static REPEATS: LazyLock<(Instant, Mutex<Repeats>)> =
@@ -160,7 +160,7 @@ impl<'a> MakeWriter<'a> for LogFile {
     }
 }
 
-/// JSON lines in which no control character stands as it is: JSON itself lets some of them pass.
+/// JSON lines in which no control character stands as it is.
 #[derive(Debug)]
 struct JsonLine<F>(F);
 
@@ -178,14 +178,7 @@ where
     ) -> fmt::Result {
         let mut line = String::new();
         self.0.format_event(context, Writer::new(&mut line), event)?;
-        for c in line.trim_end_matches('\n').chars() {
-            if c.is_control() {
-                write!(writer, "\\u{:04x}", u32::from(c))?;
-            } else {
-                writer.write_char(c)?;
-            }
-        }
-        writeln!(writer)
+        writeln!(writer, "{}", escape_controls(line.trim_end_matches('\n')))
     }
 }
 

@@ -273,7 +273,7 @@ mod tests {
     fn supervisor(runtime_limit: Option<Duration>) -> Supervisor {
         Supervisor {
             stop: Arc::new(StopSource::new(CancellationToken::new())),
-            console: Console::start(crate::report::Form::Text).unwrap(),
+            console: Console::start(crate::report::LogFormat::Text).unwrap(),
             stops_at_signals: false,
             runtime_limit,
         }

@@ -5,7 +5,6 @@
 //! the run. What waits is bounded; what has to be dropped is counted and said.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
@@ -16,9 +15,10 @@ use serde_json::{Value, json};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::LogFormat;
 use super::bar::{BarFigures, Display};
 use super::screen::Stderr;
-use super::text::sanitize;
+use super::text::{escape_controls, sanitize};
 
 /// Bytes of ordinary lines that may wait for a reader.
 const MOST_WAITING: usize = 1 << 20;
@@ -35,17 +35,7 @@ const LOOK: Duration = Duration::from_millis(2);
 #[derive(Debug, Clone)]
 pub struct Console {
     shared: Arc<Shared>,
-    form: Form,
-}
-
-/// `--log-format`, which everything on standard error has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Form {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
+    format: LogFormat,
 }
 
 #[derive(Debug, Default)]
@@ -172,13 +162,13 @@ impl Console {
     ///
     /// # Errors
     /// If its thread cannot be started.
-    pub fn start(form: Form) -> io::Result<Self> {
+    pub fn start(format: LogFormat) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
         thread::Builder::new()
             .name("console".to_owned())
             .spawn(move || writer.run())?;
-        Ok(Self { shared, form })
+        Ok(Self { shared, format })
     }
 
     /// Lines of the operator's own kind: not log lines, so that they have no level in text. Control
@@ -204,17 +194,17 @@ impl Console {
 
     /// An error, and what to do next, which is `shown` in text.
     pub fn error(&self, shown: &str, message: &str, help: Option<&str>) {
-        let told = match self.form {
-            Form::Text => shown.to_owned(),
-            Form::Json => error_object(message, help),
+        let told = match self.format {
+            LogFormat::Text => shown.to_owned(),
+            LogFormat::Json => error_object(message, help),
         };
         self.shared.push(told.as_bytes(), MOST_URGENT);
     }
 
     fn push(&self, shown: &str, message: &str, most: usize) {
-        match self.form {
-            Form::Text => self.shared.push(shown.as_bytes(), most),
-            Form::Json => self
+        match self.format {
+            LogFormat::Text => self.shared.push(shown.as_bytes(), most),
+            LogFormat::Json => self
                 .shared
                 .push(json_line(&told("INFO", message)).as_bytes(), most),
         }
@@ -299,16 +289,8 @@ pub fn error_object(message: &str, help: Option<&str>) -> String {
     json_line(&object)
 }
 
-/// A line in which no control character stands as it is: JSON itself lets some of them pass.
 fn json_line(object: &Value) -> String {
-    let mut line = String::new();
-    for c in object.to_string().chars() {
-        if c.is_control() {
-            let _ = write!(line, "\\u{:04x}", u32::from(c));
-        } else {
-            line.push(c);
-        }
-    }
+    let mut line = escape_controls(&object.to_string());
     line.push('\n');
     line
 }
@@ -374,7 +356,7 @@ mod tests {
     fn only_the_newest_figures_are_drawn() {
         let console = Console {
             shared: Arc::default(),
-            form: Form::Text,
+            format: LogFormat::Text,
         };
         for position in 1..=3 {
             console.bar(Some(BarFigures {

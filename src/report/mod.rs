@@ -26,7 +26,7 @@ mod whole_file;
 use clap::ValueEnum;
 
 pub use audit::{AuditedVault, PointAudit};
-pub use console::{Console, ConsoleWriter, Form, error_object};
+pub use console::{Console, ConsoleWriter, error_object};
 pub use event_stream::EventStream;
 pub use failures::{FailedPoint, FailureGroup, FailureRows, failed_list};
 pub use listing::{FilterCount, PointRows, vaults};
@@ -38,9 +38,18 @@ pub use progress::{ProgressMode, ProgressReporter};
 pub use run_events::RunEvents;
 pub use status::{Condition, OldestJob, RunStatus, StateStatus, UnreadableState, statuses};
 pub use summary::{RetentionSummary, Summary, SummaryFailure, VaultSummary};
-pub use text::{bytes, duration, sanitize};
+pub use text::{bytes, duration, escape_controls, sanitize};
 pub use verification::{missing_csv, missing_list, verification};
 pub use whole_file::WholeFile;
+
+/// `--log-format`, which everything on standard error has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
 /// `--output`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

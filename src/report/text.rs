@@ -1,6 +1,7 @@
 //! Numbers and foreign text, in a form that is fit for a terminal.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Text from outside, with characters made visible that would drive the terminal, or deceive whoever
@@ -26,6 +27,19 @@ fn is_unfit(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}'
     );
     deceives || (c.is_control() && c != '\t')
+}
+
+/// A JSON text in which no control character stands as it is: JSON itself lets some of them pass.
+pub fn escape_controls(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_control() {
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 /// The system's error in a CSV writer's: a closed pipe has to be known as one.

@@ -13,7 +13,6 @@ use super::prepare::{self, Clients};
 use super::prepared_vault::PreparedVault;
 use super::{CopyCommand, unless_stopped};
 use crate::aws::{BackupClient, vault_access};
-use crate::cli::args::LogFormat;
 use crate::cli::copy_args::ProgressChoice;
 use crate::cli::output::tell_repeats;
 use crate::cli::vault_choice::VAULTS_AT_ONCE;
@@ -23,7 +22,7 @@ use crate::copy::plan::PlanTally;
 use crate::copy::run::{DriverSettings, RunEnd, RunPolicy, VaultLedger};
 use crate::copy::stop::RuntimeLimit;
 use crate::error::AppError;
-use crate::report::{ProgressMode, ProgressReporter, RunEvents, VaultSummary};
+use crate::report::{LogFormat, ProgressMode, ProgressReporter, RunEvents, VaultSummary};
 use crate::state::{StateError, Store, location};
 
 /// Time between looks at the clock by the display.
