@@ -12,49 +12,9 @@
 
 mod common;
 
-use common::{ACCOUNTS, Done, Rig, side_by_side};
+use common::findings::{assert_nothing_changed, checks, copy, not_fine, preflight};
+use common::{Rig, side_by_side};
 use serde_json::{Value, json};
-
-fn preflight(more: &str) -> String {
-    format!("shuffle-aws-vaults preflight {ACCOUNTS} --vault v1 --output json {more}")
-}
-
-fn copy(more: &str) -> String {
-    format!("shuffle-aws-vaults copy {ACCOUNTS} --vault v1 --poll-interval 0.05 {more}")
-}
-
-/// The findings of a preflight.
-fn checks(done: &Done) -> Vec<Value> {
-    let document: Value =
-        serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {}", done.stderr));
-    document["checks"].as_array().unwrap().clone()
-}
-
-/// Those of them that are not fine: check, result, known.
-fn not_fine(done: &Done) -> Vec<(String, String, bool)> {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    checks(done)
-        .iter()
-        .filter(|finding| finding["result"] != "ok")
-        .map(|finding| {
-            assert!(
-                finding["next_step"].as_str().is_some_and(|next| !next.is_empty()),
-                "{finding}"
-            );
-            (
-                text(&finding["check"]),
-                text(&finding["result"]),
-                finding["known"].as_bool().unwrap(),
-            )
-        })
-        .collect()
-}
-
-fn assert_nothing_changed(done: &Done) {
-    for operation in ["CreateBackupVault", "PutBackupVaultAccessPolicy", "StartCopyJob"] {
-        assert_eq!(done.calls(operation), 0, "{operation}: {}", done.stderr);
-    }
-}
 
 /// Two EBS points, and what a destination vault is to be.
 fn seeded(destination: &Value) -> Rig {

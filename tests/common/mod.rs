@@ -14,6 +14,7 @@
 )]
 
 pub mod console;
+pub mod findings;
 pub mod live;
 pub mod namespaces;
 pub mod processes;
