@@ -330,6 +330,7 @@ pub struct VerifyArgs {
 }
 
 pub use super::copy_args::CopyArgs;
+pub use super::copy_terms::CopyTerms;
 pub use super::filter_options::FilterOptions;
 pub use super::finish_options::FinishOptions;
 pub use super::plan_options::PlanOptions;

@@ -7,12 +7,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::args::{
-    ConnectionArgs, DestArgs, FilterOptions, FinishOptions, PlanOptions, SourceArgs, VaultOptions,
-    parse_minutes, parse_not_negative, parse_positive,
+    ConnectionArgs, CopyTerms, FinishOptions, PlanOptions, parse_not_negative, parse_positive,
 };
 use crate::copy::failure::FailureCause;
 use crate::copy::forecast::Bounds;
-use crate::copy::retention::Retention;
 use crate::copy::scheduler::Limits;
 use crate::copy::window::MAX_IN_FLIGHT;
 use crate::domain::{IamRoleArn, Region};
@@ -65,56 +63,18 @@ Copy jobs run on in AWS when the program stops; --resume attaches to them again.
 Exit codes: 0 all done; 1 errors; 2 incomplete, run again with --resume.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct CopyArgs {
-    /// The source account.
+    /// What is copied, and how.
     #[command(flatten)]
-    pub source: SourceArgs,
-    /// The destination account.
-    #[command(flatten)]
-    pub dest: DestArgs,
-    /// Which vaults are copied.
-    #[command(flatten)]
-    pub vaults: VaultOptions,
-    /// Which points are wanted.
-    #[command(flatten)]
-    pub filter: FilterOptions,
-
-    /// Concurrent AWS calls, 1 to 50
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_WORKERS", value_name = "NUM", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=50), help_heading = "Pace")]
-    pub workers: u16,
-    /// Copy jobs in flight, 1 to 1000, or `auto` to find what AWS takes [default: the number of workers]
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MAX_IN_FLIGHT", value_name = "NUM|auto", value_parser = parse_in_flight, help_heading = "Pace")]
-    pub max_in_flight: Option<MaxInFlight>,
-    /// Copy jobs in flight for one resource, 1 to 30; AWS runs one at a time
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MAX_IN_FLIGHT_PER_RESOURCE", value_name = "NUM", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=30), help_heading = "Pace")]
-    pub max_in_flight_per_resource: u16,
-    /// Copy jobs in flight of one resource type, such as EBS=20; may be repeated
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_LIMIT", value_name = "TYPE=NUM", value_parser = parse_limit, value_delimiter = ',', help_heading = "Pace")]
-    pub limit: Vec<(String, usize)>,
-    /// Seconds between looks at the state of copy jobs; fractions are allowed
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_POLL_INTERVAL", value_name = "SECONDS", default_value = "30", value_parser = parse_positive, help_heading = "Pace")]
-    pub poll_interval: f64,
+    pub terms: CopyTerms,
     /// Seconds after which AWS surely lists a copy job: a start whose answer was lost is looked for after that
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_LIST_GRACE", value_name = "SECONDS", default_value = "120", value_parser = parse_not_negative, help_heading = "Pace")]
     pub list_grace: f64,
-
-    /// Stop after this many minutes (1 or more), with the state saved and exit code 2
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MAX_RUNTIME_MINUTES", value_name = "MINUTES", value_parser = parse_minutes, help_heading = "Stopping")]
-    pub max_runtime_minutes: Option<f64>,
     /// On a signal, wait up to this many minutes for jobs in flight
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_DRAIN_MINUTES", value_name = "MINUTES", default_value = "0", value_parser = parse_not_negative, help_heading = "Stopping")]
     pub drain_minutes: f64,
     /// Go on when every job fails for the same cause
     #[arg(long, help_heading = "Stopping")]
     pub no_circuit_breaker: bool,
-
-    /// State file [default: ~/.shuffle-aws-vaults/state_{account}_{vault}_{time}.json]
-    #[arg(
-        long,
-        env = "SHUFFLE_AWS_VAULTS_STATE_FILE",
-        value_name = "FILE",
-        help_heading = "State"
-    )]
-    pub state_file: Option<PathBuf>,
     /// Go on with an earlier run [default file: the newest for this source, vault and destination]
     #[arg(long, help_heading = "State")]
     pub resume: bool,
@@ -139,54 +99,9 @@ pub struct CopyArgs {
     /// Size of the journal, in MiB, at which it is folded into the state file while the run goes on
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_JOURNAL_LIMIT", value_name = "MIB", default_value = "64", value_parser = parse_positive, help_heading = "State")]
     pub journal_limit: f64,
-    /// Do not look for copies and copy jobs that are there already
-    #[arg(long, help_heading = "State")]
-    pub no_reconcile: bool,
-    /// Copy points that are in the destination already
-    #[arg(long, help_heading = "State")]
-    pub force_recopy: bool,
-
-    /// Role that AWS Backup uses, in the source account [default: service-role/AWSBackupDefaultServiceRole]
-    #[arg(
-        long,
-        env = "SHUFFLE_AWS_VAULTS_IAM_ROLE_ARN",
-        value_name = "ARN",
-        help_heading = "Copies"
-    )]
-    pub iam_role_arn: Option<IamRoleArn>,
-    /// Retention of copies: source, days=N, never (36,500 days), omit. Days count from the source's creation
-    #[arg(
-        long,
-        env = "SHUFFLE_AWS_VAULTS_RETENTION",
-        value_name = "RULE",
-        default_value = "source",
-        help_heading = "Copies"
-    )]
-    pub retention: Retention,
-    /// Skip points that expire within this many days
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MIN_REMAINING_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Copies")]
-    pub min_remaining_days: Option<u32>,
-    /// Copy points whose status is EXPIRED too
-    #[arg(long, help_heading = "Copies")]
-    pub include_expired: bool,
-    /// Send points that AWS is known to refuse all the same
-    #[arg(long, help_heading = "Copies")]
-    pub try_all: bool,
     /// Do not look beforehand at what copies depend on (see `preflight`)
     #[arg(long, help_heading = "Copies")]
     pub skip_preflight: bool,
-    /// Do not create the destination vault and do not touch its access policy
-    #[arg(long, help_heading = "Copies")]
-    pub skip_dest_setup: bool,
-    /// KMS key of a destination vault that has to be created
-    #[arg(
-        long,
-        env = "SHUFFLE_AWS_VAULTS_DEST_KMS_KEY_ARN",
-        value_name = "ARN",
-        help_heading = "Copies"
-    )]
-    pub dest_kms_key_arn: Option<String>,
-
     /// Show the plan; only reads are made
     #[arg(long, help_heading = "Plan")]
     pub dry_run: bool,
@@ -251,7 +166,6 @@ pub struct CopyArgs {
     /// Seconds between updates of the progress display [default: 5 on a terminal, else 30]
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_PROGRESS_INTERVAL", value_name = "SECONDS", value_parser = parse_positive, help_heading = "Output")]
     pub progress_interval: Option<f64>,
-
     /// How AWS is called.
     #[command(flatten)]
     pub connection: ConnectionArgs,
@@ -270,14 +184,14 @@ impl CopyArgs {
 
     /// The role that AWS Backup copies with; the source vaults are in `region`.
     pub(super) fn role(&self, region: &Region) -> IamRoleArn {
-        let default = || IamRoleArn::default_for(region, &self.source.source_account);
-        self.iam_role_arn.clone().unwrap_or_else(default)
+        let default = || IamRoleArn::default_for(region, &self.terms.source.source_account);
+        self.terms.iam_role_arn.clone().unwrap_or_else(default)
     }
 
     /// Jobs in flight. With `auto` as far as AWS lets it, and that is what its quotas are for.
     pub(super) fn limits(&self) -> Limits {
-        let workers = usize::from(self.workers);
-        let (in_flight, found_from) = match self.max_in_flight {
+        let workers = usize::from(self.terms.workers);
+        let (in_flight, found_from) = match self.terms.max_in_flight {
             None => (workers, None),
             Some(MaxInFlight::Fixed(n)) => (n, None),
             Some(MaxInFlight::Auto) => (MAX_IN_FLIGHT, Some(workers)),
@@ -285,8 +199,8 @@ impl CopyArgs {
         Limits {
             in_flight,
             found_from,
-            per_resource: usize::from(self.max_in_flight_per_resource),
-            per_type: self.limit.iter().cloned().collect(),
+            per_resource: usize::from(self.terms.max_in_flight_per_resource),
+            per_type: self.terms.limit.iter().cloned().collect(),
         }
     }
 
@@ -294,13 +208,14 @@ impl CopyArgs {
     pub(super) fn bounds(&self) -> Bounds {
         Bounds {
             limits: self.limits(),
-            poll_interval: Duration::from_secs_f64(self.poll_interval),
+            poll_interval: Duration::from_secs_f64(self.terms.poll_interval),
         }
     }
 
     /// `--max-runtime-minutes`.
     pub(super) fn runtime_limit(&self) -> Option<Duration> {
-        self.max_runtime_minutes
+        self.terms
+            .max_runtime_minutes
             .map(|minutes| Duration::from_secs_f64(minutes * 60.0))
     }
 }

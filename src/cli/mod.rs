@@ -5,6 +5,7 @@ mod config;
 mod connection;
 mod copy;
 mod copy_args;
+pub mod copy_terms;
 mod credential_prompt;
 mod failures;
 mod filter;
@@ -150,9 +151,9 @@ fn check(command: &Command) -> Result<(), AppError> {
     match command {
         Command::Copy(args) => {
             copy::check(args)?;
-            Selection::check(&args.filter)
+            Selection::check(&args.terms.filter)
         }
-        Command::Preflight(args) => Selection::check(&args.filter),
+        Command::Preflight(args) => Selection::check(&args.terms.filter),
         Command::List(args) => list::check(args),
         Command::Filter(args) => Selection::check(&args.filter),
         Command::Verify(args) => {

@@ -51,7 +51,7 @@ impl CopyCommand {
             let mut file = WholeFile::begin(path)?;
             let points = vaults
                 .iter()
-                .flat_map(|vault| planned::points(vault, self.args.retention));
+                .flat_map(|vault| planned::points(vault, self.args.terms.retention));
             plan_file::write(&header, points, &mut file)?;
             file.finish()
         };
@@ -83,7 +83,7 @@ impl CopyCommand {
         if self.args.yes || !is_work || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             return Ok(true);
         }
-        let account = &self.args.dest.dest_account;
+        let account = &self.args.terms.dest.dest_account;
         let question = format!(
             "{}opy {} recovery points ({}) to account {account}? [y/N] ",
             if set_up {

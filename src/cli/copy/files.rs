@@ -23,7 +23,10 @@ impl CopyCommand {
         let Some(path) = self.args.metrics_file.as_deref().filter(|_| !self.args.dry_run) else {
             return Ok(());
         };
-        let accounts = (&self.args.source.source_account, &self.args.dest.dest_account);
+        let accounts = (
+            &self.args.terms.source.source_account,
+            &self.args.terms.dest.dest_account,
+        );
         let begun = MetricsFile::begin(path, accounts, self.began, run_vaults::interval(self));
         let begun = begun.map_err(|error| AppError::io(format!("write {}", path.display()), error))?;
         *self.metrics.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun);
@@ -43,8 +46,8 @@ impl CopyCommand {
         let events = opened.map_err(|error| AppError::io(action, error))?;
         events.begun(
             env!("CARGO_PKG_VERSION"),
-            &self.args.source.source_account,
-            &self.args.dest.dest_account,
+            &self.args.terms.source.source_account,
+            &self.args.terms.dest.dest_account,
         );
         let listener = events.clone();
         self.session.context.listener =

@@ -111,7 +111,7 @@ pub(super) fn check(args: &CopyArgs) -> Result<(), AppError> {
             "choose --resume to go on, or --reset to begin anew",
         ));
     }
-    if args.vaults.is_empty() && args.planning.plan.is_none() {
+    if args.terms.vaults.is_empty() && args.planning.plan.is_none() {
         return Err(AppError::usage(
             "it is not said which backup vault is to be copied",
             "name it with --vault, several with --vault repeated or a --vault-map, or take --all-vaults",
@@ -119,7 +119,9 @@ pub(super) fn check(args: &CopyArgs) -> Result<(), AppError> {
     }
     // What a plan is about is known once it has been read.
     if args.planning.plan.is_none() {
-        args.vaults.check(&args.dest, args.state_file.is_some())?;
+        args.terms
+            .vaults
+            .check(&args.terms.dest, args.terms.state_file.is_some())?;
     }
     let to_stdout = args.events.as_deref() == Some(Path::new("-"));
     if to_stdout && (args.dry_run || args.output.is_some()) {
@@ -139,7 +141,7 @@ pub(super) fn check(args: &CopyArgs) -> Result<(), AppError> {
 
 /// AWS writes its types in its own way, and a limit of a type that is not there limits nothing.
 fn warn_of_limits(args: &CopyArgs, vaults: &[PreparedVault]) {
-    for (name, _) in &args.limit {
+    for (name, _) in &args.terms.limit {
         let is_there = |vault: &PreparedVault| vault.items().rows().any(|row| *row.resource_type() == **name);
         if !vaults.iter().any(is_there) {
             tracing::warn!(
@@ -167,9 +169,12 @@ impl CopyCommand {
     async fn run(&self) -> Result<Outcome, AppError> {
         let args = &self.args;
         let stop = &*self.session.stop;
-        let selection = unless_stopped(stop, Selection::new(&args.filter)).await??;
-        let connections =
-            unless_stopped(stop, self.session.connections(&args.connection, &args.source)).await?;
+        let selection = unless_stopped(stop, Selection::new(&args.terms.filter)).await??;
+        let connections = unless_stopped(
+            stop,
+            self.session.connections(&args.connection, &args.terms.source),
+        )
+        .await?;
         let preparation = Preparation {
             args,
             connections: &connections,

@@ -91,59 +91,67 @@ pub(super) fn take_over(
     differences.of(
         "the source account",
         &header.source_account,
-        &args.source.source_account,
+        &args.terms.source.source_account,
     );
     differences.of(
         "the destination account",
         &header.dest_account,
-        &args.dest.dest_account,
+        &args.terms.dest.dest_account,
     );
     differences.option("--region", Some(&header.region), region);
     differences.option(
         "--dest-region",
         Some(&header.dest_region),
-        &mut args.dest.dest_region,
+        &mut args.terms.dest.dest_region,
     );
     differences.option(
         "--iam-role-arn",
         Some(&header.iam_role_arn),
-        &mut args.iam_role_arn,
+        &mut args.terms.iam_role_arn,
     );
     differences.option(
         "--dest-kms-key-arn",
         header.dest_kms_key_arn.as_ref(),
-        &mut args.dest_kms_key_arn,
+        &mut args.terms.dest_kms_key_arn,
     );
     differences.option(
         "--min-remaining-days",
         header.min_remaining_days.as_ref(),
-        &mut args.min_remaining_days,
+        &mut args.terms.min_remaining_days,
     );
     differences.flag(
         "--include-expired",
         header.include_expired,
-        &mut args.include_expired,
+        &mut args.terms.include_expired,
     );
-    differences.flag("--try-all", header.try_all, &mut args.try_all);
+    differences.flag("--try-all", header.try_all, &mut args.terms.try_all);
     differences.flag(
         "--skip-dest-setup",
         header.skip_dest_setup,
-        &mut args.skip_dest_setup,
+        &mut args.terms.skip_dest_setup,
     );
-    differences.flag("--no-reconcile", header.no_reconcile, &mut args.no_reconcile);
-    differences.flag("--force-recopy", header.force_recopy, &mut args.force_recopy);
+    differences.flag(
+        "--no-reconcile",
+        header.no_reconcile,
+        &mut args.terms.no_reconcile,
+    );
+    differences.flag(
+        "--force-recopy",
+        header.force_recopy,
+        &mut args.terms.force_recopy,
+    );
     let planned: Retention = header.retention.parse().map_err(|error| {
         AppError::usage(
             format!("--plan {}: retention: {error}", plan.path.display()),
             "make the plan anew",
         )
     })?;
-    if args.retention != Retention::default() {
-        differences.of("--retention", &planned, &args.retention);
+    if args.terms.retention != Retention::default() {
+        differences.of("--retention", &planned, &args.terms.retention);
     }
-    args.retention = planned;
-    if args.vaults.is_empty() {
-        if let Some(dest_vault) = &args.dest.dest_vault {
+    args.terms.retention = planned;
+    if args.terms.vaults.is_empty() {
+        if let Some(dest_vault) = &args.terms.dest.dest_vault {
             let planned = header
                 .vaults
                 .iter()
@@ -156,10 +164,12 @@ pub(super) fn take_over(
                 vault.destination_backup_vault_name.clone(),
             )
         };
-        args.vaults.pairs = header.vaults.iter().map(pair).collect();
+        args.terms.vaults.pairs = header.vaults.iter().map(pair).collect();
     }
     differences.none(plan)?;
-    args.vaults.check(&args.dest, args.state_file.is_some())
+    args.terms
+        .vaults
+        .check(&args.terms.dest, args.terms.state_file.is_some())
 }
 
 impl Preparation<'_> {
@@ -185,20 +195,20 @@ impl Preparation<'_> {
             created_by: concat!("shuffle-aws-vaults ", env!("CARGO_PKG_VERSION")).to_owned(),
             created_at: self.now,
             endpoint: super::prepare::endpoint(),
-            source_account: args.source.source_account.clone(),
-            dest_account: args.dest.dest_account.clone(),
+            source_account: args.terms.source.source_account.clone(),
+            dest_account: args.terms.dest.dest_account.clone(),
             iam_role_arn: args.role(&region),
-            dest_region: self.connections.dest_region(&args.dest),
+            dest_region: self.connections.dest_region(&args.terms.dest),
             region,
-            retention: args.retention.to_string(),
+            retention: args.terms.retention.to_string(),
             selection: self.selection.describe(),
-            min_remaining_days: args.min_remaining_days,
-            include_expired: args.include_expired,
-            try_all: args.try_all,
-            skip_dest_setup: args.skip_dest_setup,
-            dest_kms_key_arn: args.dest_kms_key_arn.clone(),
-            no_reconcile: args.no_reconcile,
-            force_recopy: args.force_recopy,
+            min_remaining_days: args.terms.min_remaining_days,
+            include_expired: args.terms.include_expired,
+            try_all: args.terms.try_all,
+            skip_dest_setup: args.terms.skip_dest_setup,
+            dest_kms_key_arn: args.terms.dest_kms_key_arn.clone(),
+            no_reconcile: args.terms.no_reconcile,
+            force_recopy: args.terms.force_recopy,
             vaults: plan.vaults.iter().zip(vaults).map(vault).collect(),
         }
     }
@@ -223,7 +233,7 @@ impl Preparation<'_> {
         }
         differences.vaults(&plan.header.vaults, &found.vaults);
         for vault in vaults {
-            differences.points(plan, vault, self.args.retention)?;
+            differences.points(plan, vault, self.args.terms.retention)?;
         }
         differences.none(plan)
     }

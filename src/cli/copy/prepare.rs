@@ -82,10 +82,10 @@ pub(super) struct Preparation<'a> {
 impl Preparation<'_> {
     /// Both identities.
     pub(super) async fn connect(&self) -> Result<Clients, AppError> {
-        let source = self.connections.source(&self.args.source).await?;
-        let destination = match self.connections.destination(&self.args.dest).await {
+        let source = self.connections.source(&self.args.terms.source).await?;
+        let destination = match self.connections.destination(&self.args.terms.dest).await {
             Ok(client) => Some(client),
-            Err(error) if self.args.skip_dest_setup => {
+            Err(error) if self.args.terms.skip_dest_setup => {
                 tracing::warn!(
                     "{error}; going on without, as --skip-dest-setup says that the vault is ready"
                 );
@@ -102,7 +102,8 @@ impl Preparation<'_> {
 
     /// All vaults of the run, several at a time.
     pub(super) async fn vaults(&self, clients: &Clients) -> Result<Vec<PreparedVault>, AppError> {
-        let chosen = vault_choice::choose(&self.args.vaults, &self.args.dest, &clients.source).await?;
+        let chosen =
+            vault_choice::choose(&self.args.terms.vaults, &self.args.terms.dest, &clients.source).await?;
         if chosen.is_empty() {
             tracing::warn!("no backup vault holds a recovery point: there is nothing to copy");
         }
@@ -114,7 +115,7 @@ impl Preparation<'_> {
 
     /// A run of several vaults goes on if one of them has begun: the others were not reached, or are new.
     fn require_a_state(&self, chosen: &[ChosenVault]) -> Result<(), AppError> {
-        if !self.args.resume || !self.args.vaults.may_be_several() {
+        if !self.args.resume || !self.args.terms.vaults.may_be_several() {
             return Ok(());
         }
         let directory = directory::default_directory()?;
@@ -146,7 +147,7 @@ impl Preparation<'_> {
         } = chosen;
         let name = &vault.name;
         let header = self.header(name, &dest_vault);
-        let is_left_alone = self.args.skip_dest_setup;
+        let is_left_alone = self.args.terms.skip_dest_setup;
         let dest = match &clients.destination {
             Some(client) if !is_left_alone || self.only_looks => {
                 Some(destination(self.args, client, &dest_vault, &header).await?)
@@ -168,7 +169,7 @@ impl Preparation<'_> {
         } else {
             items = self.list(clients, name).await?;
         }
-        if !self.args.no_reconcile {
+        if !self.args.terms.no_reconcile {
             let ledger = match &mut opened.loaded {
                 Some(loaded) => (&mut loaded.items, true),
                 None => (&mut items, false),
@@ -183,7 +184,7 @@ impl Preparation<'_> {
             setup,
             source: vault,
             dest,
-            dest_kms_key_arn: self.args.dest_kms_key_arn.clone(),
+            dest_kms_key_arn: self.args.terms.dest_kms_key_arn.clone(),
             opened,
             items,
             job_times,
@@ -191,18 +192,18 @@ impl Preparation<'_> {
     }
 
     fn header(&self, vault: &BackupVaultName, dest_vault: &BackupVaultName) -> RunHeader {
-        let dest_region = self.connections.dest_region(&self.args.dest);
+        let dest_region = self.connections.dest_region(&self.args.terms.dest);
         RunHeader {
             run_id: self.run_id.to_owned(),
             created_by: concat!("shuffle-aws-vaults ", env!("CARGO_PKG_VERSION")).to_owned(),
             created_at: self.now,
             endpoint: endpoint(),
-            source_account: self.args.source.source_account.clone(),
-            dest_account: self.args.dest.dest_account.clone(),
+            source_account: self.args.terms.source.source_account.clone(),
+            dest_account: self.args.terms.dest.dest_account.clone(),
             region: self.connections.region().clone(),
             destination_vault_arn: BackupVaultArn::new(
                 &dest_region,
-                &self.args.dest.dest_account,
+                &self.args.terms.dest.dest_account,
                 dest_vault,
             ),
             dest_region,
@@ -218,13 +219,13 @@ impl Preparation<'_> {
             Some(plan) => plan.describe(),
             None => self.selection.describe(),
         };
-        if self.args.include_expired {
+        if self.args.terms.include_expired {
             text.push_str("; expired ones too");
         }
-        if self.args.try_all {
+        if self.args.terms.try_all {
             text.push_str("; whatever AWS is known to refuse");
         }
-        if let Some(days) = self.args.min_remaining_days {
+        if let Some(days) = self.args.terms.min_remaining_days {
             let _ = write!(text, "; at least {days} days left");
         }
         text
@@ -253,12 +254,12 @@ impl Preparation<'_> {
         )
         .await?;
         if resumed {
-            if !self.args.force_recopy {
+            if !self.args.terms.force_recopy {
                 let records = settle::settle_loaded(items, &findings);
                 items.apply_all(&records).map_err(StateError::from)?;
             }
         } else {
-            settle::settle_new(items, &findings, self.args.force_recopy).map_err(StateError::from)?;
+            settle::settle_new(items, &findings, self.args.terms.force_recopy).map_err(StateError::from)?;
         }
         Ok(job_times)
     }
@@ -270,9 +271,9 @@ impl Preparation<'_> {
             None => self.selection.decide(point),
         };
         let eligibility = EligibilityRules {
-            include_expired: self.args.include_expired,
-            try_all: self.args.try_all,
-            min_remaining_days: self.args.min_remaining_days,
+            include_expired: self.args.terms.include_expired,
+            try_all: self.args.terms.try_all,
+            min_remaining_days: self.args.terms.min_remaining_days,
         };
         let rules = PlanRules {
             eligibility,

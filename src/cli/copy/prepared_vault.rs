@@ -95,7 +95,7 @@ pub(super) fn forecast(vaults: &[PreparedVault], bounds: &Bounds) -> Forecast {
 pub(super) fn outside_of_lock(args: &CopyArgs, vault: &BackupVault, items: &Items) -> usize {
     let is_outside = |row: &ItemRow<'_>| {
         let own = row.lifecycle();
-        let sent = args.retention.lifecycle(own.as_ref());
+        let sent = args.terms.retention.lifecycle(own.as_ref());
         // What is not sent is the source's.
         let sent = sent.or(own).unwrap_or_default();
         let days = days_kept(&sent);

@@ -172,7 +172,7 @@ async fn set_up(command: &CopyCommand, clients: &Clients, vaults: &[PreparedVaul
     let Some(client) = &clients.destination else {
         return Ok(());
     };
-    let key = command.args.dest_kms_key_arn.as_deref();
+    let key = command.args.terms.dest_kms_key_arn.as_deref();
     // A vault that several are copied to is set up once.
     let mut destinations = BTreeSet::new();
     let vaults = vaults.iter().filter(|vault| vault.setup.is_some());
@@ -246,14 +246,14 @@ fn summary(store: &Store, ledger: &VaultLedger) -> VaultSummary {
 fn settings(command: &CopyCommand, source: &BackupClient, resumed: bool) -> DriverSettings {
     let args = &command.args;
     let policy = RunPolicy {
-        workers: usize::from(args.workers),
-        poll_interval: Duration::from_secs_f64(args.poll_interval),
+        workers: usize::from(args.terms.workers),
+        poll_interval: Duration::from_secs_f64(args.terms.poll_interval),
         limits: args.limits(),
         iam_role_arn: args.role(source.region()),
-        retention: args.retention,
+        retention: args.terms.retention,
         circuit_breaker: !args.no_circuit_breaker,
         list_grace: Duration::from_secs_f64(args.list_grace),
-        recopy: args.force_recopy,
+        recopy: args.terms.force_recopy,
     };
     DriverSettings {
         policy,

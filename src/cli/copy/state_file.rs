@@ -40,7 +40,7 @@ pub(super) fn choose(args: &CopyArgs, header: &RunHeader) -> Result<Opened, Stat
     if args.resume {
         return resume(args, header);
     }
-    if let Some(path) = &args.state_file {
+    if let Some(path) = &args.terms.state_file {
         warn_of_place(path);
         let lock = lock(args, path)?;
         let there = path.exists();
@@ -120,7 +120,7 @@ fn before_new_run(
 }
 
 fn resume(args: &CopyArgs, header: &RunHeader) -> Result<Opened, StateError> {
-    let path = if let Some(path) = &args.state_file {
+    let path = if let Some(path) = &args.terms.state_file {
         if !path.exists() {
             return Err(StateError::NothingToResume {
                 looked_for: format!("{} does not exist", path.display()),
@@ -143,7 +143,7 @@ fn resume(args: &CopyArgs, header: &RunHeader) -> Result<Opened, StateError> {
                 heading?;
                 path
             }
-            None if args.vaults.may_be_several() && !args.no_reconcile => {
+            None if args.terms.vaults.may_be_several() && !args.terms.no_reconcile => {
                 tracing::info!("vault {vault} has no state yet and is begun anew");
                 return begin(args, header, &directory, None);
             }

@@ -22,8 +22,8 @@ use crate::report;
 pub(in crate::cli) async fn run(args: PreflightArgs, session: &Session) -> Result<Outcome, AppError> {
     let copy = args.copy()?;
     crate::cli::copy::check(&copy)?;
-    let selection = Selection::new(&copy.filter).await?;
-    let connections = session.connections(&copy.connection, &copy.source).await;
+    let selection = Selection::new(&copy.terms.filter).await?;
+    let connections = session.connections(&copy.connection, &copy.terms.source).await;
     let preparation = Preparation {
         args: &copy,
         connections: &connections,
@@ -33,7 +33,7 @@ pub(in crate::cli) async fn run(args: PreflightArgs, session: &Session) -> Resul
         now: Utc::now(),
         only_looks: true,
     };
-    let (source, destination) = (connections.region(), connections.dest_region(&copy.dest));
+    let (source, destination) = (connections.region(), connections.dest_region(&copy.terms.dest));
     let mut findings = vec![
         preflight::endpoint(custom_endpoint().as_ref()),
         preflight::partition(source, &destination),
@@ -76,7 +76,7 @@ async fn vaults(
         findings.push(finding);
     };
     let choose = async {
-        let chosen = vault_choice::choose(&copy.vaults, &copy.dest, &clients.source).await?;
+        let chosen = vault_choice::choose(&copy.terms.vaults, &copy.terms.dest, &clients.source).await?;
         // What is wrong with the metadata file is one finding, however many vaults there are.
         preparation.selection.load().await?;
         Ok::<_, AppError>(chosen)
@@ -84,7 +84,13 @@ async fn vaults(
     let chosen = match choose.await {
         Ok(chosen) => chosen,
         Err(error) => {
-            let names: Vec<&str> = copy.vaults.vault.iter().map(BackupVaultName::as_str).collect();
+            let names: Vec<&str> = copy
+                .terms
+                .vaults
+                .vault
+                .iter()
+                .map(BackupVaultName::as_str)
+                .collect();
             unusable(&names.join(", "), &error);
             return Vec::new();
         }
@@ -125,7 +131,7 @@ async fn connect(preparation: &Preparation<'_>, findings: &mut Vec<Finding>) -> 
             Some(clients)
         }
         Err(error) => {
-            let side = if preparation.connections.source(&args.source).await.is_err() {
+            let side = if preparation.connections.source(&args.terms.source).await.is_err() {
                 Side::Source
             } else {
                 Side::Destination

@@ -37,7 +37,7 @@ pub(super) struct Look<'a> {
 /// `is_plan`: a plan may be made before there is a key.
 fn missing_key(args: &CopyArgs, vault: &PreparedVault, own_key: &[String], is_plan: bool) -> Option<Finding> {
     let is_new = vault.setup.as_ref().is_some_and(|setup| setup.create);
-    let lacks = is_new && args.dest_kms_key_arn.is_none();
+    let lacks = is_new && args.terms.dest_kms_key_arn.is_none();
     let finding = lacks
         .then(|| preflight::missing_key(&vault.dest_vault, own_key))
         .flatten()?;
@@ -110,7 +110,7 @@ impl Look<'_> {
         let of_vault = |(vault, tally): (&PreparedVault, &PlanTally)| {
             let own_key = preflight::types_with_own_key(tally, |_| false);
             let key = missing_key(args, vault, &own_key, self.is_plan);
-            let lock = (!args.try_all).then(|| lock(args, vault)).flatten();
+            let lock = (!args.terms.try_all).then(|| lock(args, vault)).flatten();
             let lock = lock.filter(|finding| finding.verdict == Verdict::Problem);
             [key, lock].into_iter().flatten()
         };
@@ -121,7 +121,7 @@ impl Look<'_> {
     /// under the wrong key is there for good, and is none of these.
     pub(super) fn allow(&self, problems: usize) -> Result<(), AppError> {
         let args = self.args;
-        let stops = if args.try_all {
+        let stops = if args.terms.try_all {
             self.required().len()
         } else {
             problems
@@ -131,7 +131,7 @@ impl Look<'_> {
         }
         Err(AppError::usage(
             format!("nothing was changed: {stops} of what the copies depend on is not as it must be"),
-            if args.skip_preflight || args.try_all {
+            if args.skip_preflight || args.terms.try_all {
                 "do as said above"
             } else {
                 "do as said above, or use --skip-preflight to find out from AWS"
@@ -190,8 +190,8 @@ impl Look<'_> {
             name: &vault.dest_vault,
             dest,
             setup,
-            is_left_alone: self.args.skip_dest_setup,
-            new_key: self.args.dest_kms_key_arn.as_deref(),
+            is_left_alone: self.args.terms.skip_dest_setup,
+            new_key: self.args.terms.dest_kms_key_arn.as_deref(),
         };
         findings.push(preflight::destination_vault(facts));
         let header = &vault.header;
@@ -201,7 +201,7 @@ impl Look<'_> {
             role: &self.args.role(&header.region),
             vault: &header.destination_vault_arn,
         };
-        if dest.vault.is_some() || !self.args.skip_dest_setup {
+        if dest.vault.is_some() || !self.args.terms.skip_dest_setup {
             findings.push(preflight::policy(facts, copier));
         }
         let is_managed = |kind: &str| {
@@ -229,7 +229,7 @@ impl Look<'_> {
         let (dest, _) = vault.dest.as_ref()?;
         match &dest.vault {
             Some(there) => there.encryption_key_arn.as_deref(),
-            None => self.args.dest_kms_key_arn.as_deref(),
+            None => self.args.terms.dest_kms_key_arn.as_deref(),
         }
     }
 
@@ -247,7 +247,12 @@ impl Look<'_> {
     }
 
     fn space(&self) -> Space {
-        let given = self.args.state_file.as_deref().and_then(std::path::Path::parent);
+        let given = self
+            .args
+            .terms
+            .state_file
+            .as_deref()
+            .and_then(std::path::Path::parent);
         let given = given.map(|place| {
             if place.as_os_str().is_empty() {
                 std::path::Path::new(".")
