@@ -95,6 +95,30 @@ fn the_numbers_are_there_while_a_run_is_on_and_are_the_summarys_at_the_end() {
 }
 
 #[test]
+fn another_user_may_read_it_and_failures_before_a_resume_are_in_it_from_the_start() {
+    let rig = Rig::new("--vault v1=40 --resources 40 --job-seconds 0.2-0.4 --fail-share 0.5 --random-seed 4");
+    let copy = copy("--vault v1 --workers 4 --metrics-file m.prom --progress-interval 0.1");
+    let done = rig.run(&format!(
+        "umask 022; set -m; {copy} & pid=$!
+         until grep -q 'failed_recovery_points{{.*}} [1-9]' m.prom; do sleep 0.05; done
+         kill -INT $pid; wait $pid; stat -c %a m.prom; cp m.prom first.prom
+         {copy} --resume & pid=$!
+         until grep -q 'state=\"pending\"}} [1-9]' m.prom && grep -q 'running{{.*}} 1' m.prom; do sleep 0.01; done
+         cp m.prom second.prom; wait $pid"
+    ));
+    assert_eq!(done.stdout, "644\n", "{}", done.stderr);
+    let failed = |name, with| {
+        let text = std::fs::read_to_string(rig.path(name)).unwrap();
+        sum(&samples(&text), with)
+    };
+    let before = failed("first.prom", "_failed_recovery_points{");
+    assert!(before > 0);
+    assert_eq!(before, failed("first.prom", "state=\"failed\""));
+    assert!(failed("second.prom", "_failed_recovery_points{") >= before);
+    assert!(failed("m.prom", "_failed_recovery_points{") > before);
+}
+
+#[test]
 fn what_cannot_be_written_is_told_and_a_run_of_nothing_has_an_end() {
     let rig = Rig::new("--vault v1=2 --job-seconds 0.05");
     let done = rig.run(&copy("--vault v1 --metrics-file no/such/place"));

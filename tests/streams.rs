@@ -106,7 +106,7 @@ fn with_json_logs_every_line_of_stderr_is_an_object() {
         "set -m
          {copy} --vault v1,v2 --summary-output s.json & pid=$!; until_calls StartCopyJob 12; kill -INT $pid; wait $pid
          {copy} --vault v1,v2 --resume --progress bar --progress-interval 0.1 -v
-         {copy} --vault nowhere --failed-out f
+         {copy} --vault nowhere --failed-out f --on-finish 'echo told; printf \"\\033[2Jbadly\" >&2; sleep 60 & exit 3'
          {copy} --vault v1 --resume --reset
          {copy} --vault v1 --progress plain --quiet; true"
     );
@@ -131,6 +131,9 @@ fn with_json_logs_every_line_of_stderr_is_an_object() {
         ("message", "Failed to copy recovery point"),
         ("message", "the backup vault `nowhere` does not exist"),
         ("help", "list the vaults with"),
+        ("message", "told"),
+        ("message", "\u{1b}[2Jbadly"),
+        ("message", "ended with exit status: 3"),
         ("message", "Cannot use both flags together"),
         ("event", "progress"),
         ("event", "finished"),

@@ -135,12 +135,11 @@ pub fn main() -> ExitCode {
     let is_over = matches!(ending, Ending::Ended(_));
     let exit_code = code(&conclude(&supervisor, ending, colour));
     // A run that was left at once, or broke, has left nothing to tell.
-    if let Some(problem) = finish
-        .take()
-        .filter(|_| is_over)
-        .and_then(|finish| finish.run(exit_code))
-    {
-        tracing::warn!("{problem}");
+    if let Some(finish) = finish.take().filter(|_| is_over) {
+        let lines = (log_format == LogFormat::Json).then(|| supervisor.console.clone());
+        if let Some(problem) = finish.run(exit_code, lines) {
+            tracing::warn!("{problem}");
+        }
         supervisor.console.written_within(LAST_WARNING);
     }
     ExitCode::from(exit_code)

@@ -10,13 +10,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
 
 use super::supervise::Signals;
+use crate::report::Console;
 
 /// Time between the request to end and the end, for a command that takes too long.
 const GRACE: Duration = Duration::from_secs(2);
+/// Bytes of a line that are kept together.
+const LONGEST_LINE: u64 = 64 << 10;
+/// Time for the last of what it printed to arrive.
+const LAST_LINES: Duration = Duration::from_millis(500);
 /// Its option's environment twin, which is not handed on: a copy that the command begins is another matter.
 const OWN_VARIABLE: &str = "SHUFFLE_AWS_VAULTS_ON_FINISH";
 
@@ -56,11 +62,12 @@ enum End {
 }
 
 impl Finish {
-    /// Runs the command; answers what the operator should know of it, if it did not end well.
-    pub(super) fn run(self, exit_code: u8) -> Option<String> {
+    /// Runs the command; answers what the operator should know of it, if it did not end well. With `lines`, what it
+    /// prints goes there line by line.
+    pub(super) fn run(self, exit_code: u8, lines: Option<Console>) -> Option<String> {
         let failed = |error: io::Error| format!("--on-finish: cannot run `{}`: {error}", self.command);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let ended = runtime.and_then(|runtime| runtime.block_on(self.attended(exit_code)));
+        let ended = runtime.and_then(|runtime| runtime.block_on(self.attended(exit_code, lines)));
         match ended {
             Err(error) | Ok(End::Itself(Err(error))) => Some(failed(error)),
             Ok(End::Itself(Ok(status))) if status.success() => None,
@@ -76,22 +83,33 @@ impl Finish {
         }
     }
 
-    async fn attended(&self, exit_code: u8) -> io::Result<End> {
+    async fn attended(&self, exit_code: u8, lines: Option<Console>) -> io::Result<End> {
         // Before it begins, or a signal would end this program and leave the command alone.
         let mut signals = Signals::catch()?;
+        // Standard output is for data of this program.
+        let output = || match &lines {
+            Some(_) => Ok(Stdio::piped()),
+            None => io::stderr().as_fd().try_clone_to_owned().map(Stdio::from),
+        };
         let mut child = Command::new("sh")
             .args(["-c", &self.command])
             .env("SHUFFLE_AWS_VAULTS_EXIT_CODE", exit_code.to_string())
             .env("SHUFFLE_AWS_VAULTS_RUN_ID", &self.run_id)
             .env_remove(OWN_VARIABLE)
             .stdin(Stdio::piped())
-            // Standard output is for data of this program.
-            .stdout(io::stderr().as_fd().try_clone_to_owned()?)
+            .stdout(output()?)
+            .stderr(output()?)
             // Ctrl-C is for this program, which hands it on.
             .process_group(0)
             .spawn()?;
         let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         let mut stdin = child.stdin.take();
+        let over = CancellationToken::new();
+        let printed = lines.map(|console| {
+            let out = printed(child.stdout.take(), console.clone(), over.clone());
+            let err = printed(child.stderr.take(), console, over.clone());
+            tokio::spawn(async { tokio::join!(out, err) })
+        });
         let told = async {
             if let Some(stdin) = &mut stdin {
                 // One that does not read it does not want it.
@@ -108,7 +126,35 @@ impl Finish {
         if !matches!(end, End::Itself(_)) {
             stop(&mut child, group, &mut signals).await;
         }
+        if let Some(mut printed) = printed {
+            // What it has left behind may hold the pipes for ever.
+            if tokio::time::timeout(LAST_LINES, &mut printed).await.is_err() {
+                over.cancel();
+                let _ = printed.await;
+            }
+        }
         Ok(end)
+    }
+}
+
+/// Hands on what a command prints, until it ends or there is no more.
+async fn printed(from: Option<impl AsyncRead + Unpin>, console: Console, over: CancellationToken) {
+    let Some(from) = from else { return };
+    let mut from = BufReader::new(from);
+    let mut line = Vec::new();
+    loop {
+        let mut part = (&mut from).take(LONGEST_LINE);
+        let more = tokio::select! {
+            read = part.read_until(b'\n', &mut line) => matches!(read, Ok(1..)),
+            () = over.cancelled() => false,
+        };
+        if !line.is_empty() {
+            console.line(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']));
+            line.clear();
+        }
+        if !more {
+            return;
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! line that finds some says how many are missing. An error of the file or pipe is told once and ends the stream.
 
 use std::io::{self, Write};
+use std::iter;
 use std::mem;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,12 +14,16 @@ use std::time::{Duration, Instant};
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
+use super::text::escape_controls;
+
 /// Version of the lines' form.
 const SCHEMA_VERSION: u32 = 1;
 /// Bytes of lines that may wait for a slow reader.
 const MOST_WAITING: usize = 4 << 20;
 /// The same with the run's own lines, of which there are few: how it ended is told in any case.
 const MOST_URGENT: usize = 8 << 20;
+/// Bytes that are written at once, unless a line is longer.
+const MOST_AT_ONCE: usize = 16 << 10;
 /// Time between looks at whether everything is written.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -84,7 +89,7 @@ impl Queue {
         if let Some(line) = line.as_object_mut() {
             line.extend(members);
         }
-        self.text.extend(line.to_string().into_bytes());
+        self.text.extend(escape_controls(&line.to_string()).into_bytes());
         self.text.push(b'\n');
     }
 }
@@ -106,8 +111,7 @@ impl Shared {
                 queue.busy = true;
                 mem::take(&mut queue.text)
             };
-            // In pieces, so that a reader that is slow is told from one that has stopped.
-            for piece in text.chunks(16 << 10) {
+            for piece in pieces(&text) {
                 if let Err(error) = to.write_all(piece).and_then(|()| to.flush()) {
                     self.lock().is_over = true;
                     tracing::warn!("{name} takes no more events, and the run goes on without: {error}");
@@ -119,33 +123,47 @@ impl Shared {
     }
 }
 
+/// Whole lines, some at a time: a reader that is slow is to be told from one that has stopped, and two processes
+/// that append to one file must not break each other's lines.
+fn pieces(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    iter::from_fn(move || {
+        if text.is_empty() {
+            return None;
+        }
+        let (most, rest) = text.split_at(text.len().min(MOST_AT_ONCE));
+        let end = |text: &[u8]| memchr::memrchr(b'\n', text).map(|at| at + 1);
+        let first_end = || memchr::memchr(b'\n', rest).map(|at| most.len() + at + 1);
+        let length = end(most).or_else(first_end).unwrap_or(text.len());
+        let (piece, left) = text.split_at(length);
+        text = left;
+        Some(piece)
+    })
+}
+
 /// Opens what `--events` names: standard output for `-`, else a file that is appended to. Opening a pipe waits for
 /// its reader.
 ///
 /// # Errors
 /// If it cannot be opened or written.
 fn open(path: &Path) -> io::Result<Box<dyn Write + Send>> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
+    use std::os::unix::fs::FileExt as _;
 
     if path == Path::new("-") {
         return Ok(Box::new(io::stdout()));
     }
-    let append = |read: bool| {
-        let mut options = std::fs::OpenOptions::new();
-        options.read(read).append(true).create(true).open(path)
-    };
     let is_special = std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
     if is_special {
         return Ok(Box::new(std::fs::OpenOptions::new().write(true).open(path)?));
     }
-    let mut file = append(true)?;
-    // A process that was killed may have left half a line, which must not spoil the next.
-    let mut last = [b'\n'];
-    if file.metadata()?.len() > 0 {
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-    }
-    if last != [b'\n'] {
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+    // A process that was killed may have left half a line, which must not spoil the next. Where the file can be
+    // written but not read, an empty line is better than a spoilt one.
+    let mut last = [0];
+    let length = file.metadata()?.len();
+    let is_read = std::fs::File::open(path)
+        .and_then(|file| file.read_exact_at(&mut last, length.saturating_sub(1)))
+        .is_ok();
+    if length > 0 && (!is_read || last != [b'\n']) {
         file.write_all(b"\n")?;
     }
     Ok(Box::new(file))
@@ -249,6 +267,32 @@ mod tests {
             .map(|line| line["sequence"].as_u64().unwrap())
             .collect();
         assert_eq!(numbers, [1, 6, 7]);
+    }
+
+    #[test]
+    fn no_control_character_stands_as_it_is() {
+        let mut queue = Queue::default();
+        let mut members = Members::new();
+        members.insert("message".to_owned(), "a\u{1b}[2J\u{7f}\u{9b}31m".into());
+        queue.push("item_failed", members.clone(), Duration::ZERO, 1);
+        let text = std::str::from_utf8(&queue.text).unwrap().trim_end();
+        assert!(!text.contains(char::is_control), "{text:?}");
+        assert_eq!(lines(text.as_bytes())[0]["message"], members["message"]);
+    }
+
+    #[test]
+    fn what_is_written_at_once_ends_with_a_line() {
+        let line = |length: usize| [&vec![b'x'; length - 1], &b"\n"[..]].concat();
+        let lengths = |text: &[u8]| pieces(text).map(<[u8]>::len).collect::<Vec<_>>();
+        let short = line(1000).repeat(40);
+        assert_eq!(lengths(&short), [16_000, 16_000, 8_000]);
+        assert_eq!(pieces(&short).collect::<Vec<_>>().concat(), short);
+        assert_eq!(
+            lengths(&[line(10), line(20_000), line(10)].concat()),
+            [10, 20_000, 10]
+        );
+        assert_eq!(lengths(b"no end"), [6]);
+        assert!(lengths(b"").is_empty());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::summary::Summary;
 use super::whole_file::WholeFile;
 use crate::aws::CallTotals;
 use crate::copy::event::{CopyEvent, CopyEventKind, VaultProgress};
+use crate::copy::failure::FailureCause;
 use crate::domain::AccountId;
 
 /// Begins the name of every metric.
@@ -48,8 +49,8 @@ pub struct MetricsFile {
 
 #[derive(Debug, Default)]
 struct Writing {
-    /// One write at a time.
-    turn: Mutex<()>,
+    /// One write at a time; whether the last one is made, which one that was begun before must not undo.
+    is_over: Mutex<bool>,
     is_busy: AtomicBool,
     has_failed: AtomicBool,
 }
@@ -89,14 +90,16 @@ impl MetricsFile {
         Ok(metrics)
     }
 
+    /// Counts a point that failed, in this process or in one before it.
+    pub fn failed(&mut self, cause: FailureCause) {
+        let failures = &mut self.numbers.failures;
+        *failures.entry(cause.as_str().to_owned()).or_default() += 1;
+    }
+
     /// Takes in what happened; writes the file if it is due. `calls` tells what was called so far.
     pub fn event(&mut self, event: &CopyEvent, calls: impl FnOnce() -> CallTotals) {
         if let CopyEventKind::ItemFailed { failure, .. } = &event.kind {
-            *self
-                .numbers
-                .failures
-                .entry(failure.cause.as_str().to_owned())
-                .or_default() += 1;
+            self.failed(failure.cause);
         }
         let is_due = event.kind == CopyEventKind::Tick
             && self
@@ -114,7 +117,7 @@ impl MetricsFile {
         // The one that is being written is only a moment older.
         if !self.writing.is_busy.swap(true, Ordering::AcqRel) {
             let (metrics, text) = (self.clone(), self.text());
-            tokio::task::spawn_blocking(move || metrics.replace(&text));
+            tokio::task::spawn_blocking(move || metrics.replace(&text, false));
         }
     }
 
@@ -125,18 +128,26 @@ impl MetricsFile {
         self.numbers.failures = groups.map(|group| (group.cause.clone(), group.count)).collect();
         self.numbers.ended = Some((Utc::now(), summary.exit_code));
         let text = self.text();
-        self.replace(&text);
+        self.replace(&text, true);
     }
 
-    fn replace(&self, text: &str) {
-        let turn = self.writing.turn.lock().unwrap_or_else(PoisonError::into_inner);
+    fn replace(&self, text: &str, is_last: bool) {
+        let mut is_over = self
+            .writing
+            .is_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if *is_over {
+            return;
+        }
+        *is_over = is_last;
         if let Err(error) = write(&self.path, text)
             && !self.writing.has_failed.swap(true, Ordering::AcqRel)
         {
             tracing::warn!("cannot write the metrics {}: {error}", self.path.display());
         }
         self.writing.is_busy.store(false, Ordering::Release);
-        drop(turn);
+        drop(is_over);
     }
 
     fn text(&self) -> String {
@@ -263,5 +274,24 @@ impl Exposition<'_> {
     fn one(&mut self, name: &str, kind: &str, help: &str, value: impl std::fmt::Display) {
         self.metric(name, kind, help);
         self.sample(name, &[], value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_was_begun_before_the_last_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("m.prom");
+        let account: AccountId = "123456789012".parse().unwrap();
+        let accounts = (&account, &account);
+        let metrics = MetricsFile::begin(&path, accounts, Utc::now(), Duration::ZERO).unwrap();
+        metrics.replace("during\n", false);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "during\n");
+        metrics.replace("the end\n", true);
+        metrics.clone().replace("late\n", false);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "the end\n");
     }
 }

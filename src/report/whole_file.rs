@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -24,7 +25,7 @@ enum Target {
 }
 
 impl WholeFile {
-    /// Begins a file.
+    /// Begins a file. Who may read it is left to the umask, as with any file that a shell writes.
     ///
     /// # Errors
     /// If its directory cannot be written.
@@ -40,6 +41,7 @@ impl WholeFile {
             };
             let file = tempfile::Builder::new()
                 .prefix(".report-")
+                .permissions(fs::Permissions::from_mode(0o666))
                 .tempfile_in(directory)?;
             Target::Beside(BufWriter::new(file))
         };
@@ -105,6 +107,16 @@ mod tests {
         begun.finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_umask_says_who_may_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, usual) = (directory.path().join("f"), directory.path().join("usual"));
+        WholeFile::begin(&path).unwrap().finish().unwrap();
+        fs::write(&usual, "").unwrap();
+        let mode = |path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(path), mode(usual));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::cli::copy_args::ProgressChoice;
 use crate::cli::output::tell_repeats;
 use crate::cli::vault_choice::VAULTS_AT_ONCE;
 use crate::copy::driver::Driver;
-use crate::copy::event::{CopyEvent, CopyEventKind, StopReason};
+use crate::copy::event::{CopyEvent, CopyEventKind, ItemFailure, StopReason};
 use crate::copy::plan::PlanTally;
 use crate::copy::run::{DriverSettings, RunEnd, RunPolicy, VaultLedger};
 use crate::copy::stop::RuntimeLimit;
@@ -38,6 +38,16 @@ pub(super) struct EndedRun {
     pub(super) told_of_state: bool,
     pub(super) plan: PlanTally,
     pub(super) vaults: Vec<VaultSummary>,
+}
+
+/// What failed before a resume is no event of this process, but counts in its numbers.
+fn tell_earlier_failures(command: &CopyCommand, ledgers: &[VaultLedger]) {
+    let mut metrics = command.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(metrics) = &mut *metrics else { return };
+    let rows = ledgers.iter().flat_map(|vault| vault.items.rows());
+    for failure in rows.filter_map(|row| ItemFailure::of(&row)) {
+        metrics.failed(failure.cause);
+    }
 }
 
 /// Sets up the destination, opens the state files, and copies.
@@ -70,6 +80,7 @@ pub(super) async fn run(
             }
         }
     }
+    tell_earlier_failures(command, &ledgers);
     let reporter = Arc::new(Mutex::new(reporter(command)));
     let on_demand = show_on_signal(Arc::clone(&reporter));
     let stopped = stop.subscribe();
