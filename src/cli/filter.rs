@@ -42,11 +42,11 @@ pub(super) async fn run(args: FilterArgs, session: &Session) -> Result<Outcome, 
     let mut tally = FilterCount::default();
     let mut problem = None;
     let pages = client.all_recovery_points(&args.vault, |page| {
-        for point in &page {
-            let decision = selection.decide(point);
+        for (point, row) in selection.with_metadata(&page) {
+            let decision = selection.decide(point, row);
             count(&mut tally, decision, point);
             if decision == Decision::Selected
-                && let Err(error) = rows.point(point, &mut out)
+                && let Err(error) = rows.point(point, row, &mut out)
             {
                 problem = Some(error);
                 return ControlFlow::Break(());

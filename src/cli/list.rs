@@ -7,7 +7,6 @@ use super::args::ListArgs;
 use super::output::{long_stdout, to_stdout};
 use super::selection::Selection;
 use super::{Session, source_vault};
-use crate::domain::RecoveryPoint;
 use crate::domain::selection::Decision;
 use crate::error::{AppError, Outcome};
 use crate::report::{self, PointRows, sanitize};
@@ -74,10 +73,10 @@ pub(super) async fn run(args: ListArgs, session: &Session) -> Result<Outcome, Ap
     let mut problem = None;
     let pages = client.all_recovery_points(name, |page| {
         // Without filters all are shown, and none is said to lack metadata.
-        let is_wanted =
-            |point: &&RecoveryPoint| !is_filtered || selection.decide(point) == Decision::Selected;
-        let mut wanted = page.iter().filter(is_wanted);
-        match wanted.try_for_each(|point| rows.point(point, &mut out)) {
+        let mut wanted = selection
+            .with_metadata(&page)
+            .filter(|&(point, row)| !is_filtered || selection.decide(point, row) == Decision::Selected);
+        match wanted.try_for_each(|(point, row)| rows.point(point, row, &mut out)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 problem = Some(error);

@@ -13,11 +13,13 @@ use super::point_list::PointList;
 use crate::domain::RecoveryPoint;
 use crate::domain::selection::{ColumnFilter, Decision, ValueList};
 use crate::error::AppError;
-use crate::metadata::{Keep, MetadataTable};
+use crate::metadata::{Keep, MetadataTable, Row};
 use crate::nearest::did_you_mean;
 
 /// Points without a row that are named in the log; the rest are counted.
 const MOST_NAMED: usize = 10;
+/// Points whose metadata are looked up together.
+const POINTS_AT_ONCE: usize = 1000;
 /// The column of `--allowed-apmids` and `--excluded-apmids`.
 const APMID: &str = "APMID";
 
@@ -125,15 +127,28 @@ impl Selection {
         self.table.get()
     }
 
-    /// What the filters say of a point.
-    pub(crate) fn decide(&self, point: &RecoveryPoint) -> Decision {
+    /// Points, each with the metadata of its resource, as far as there are any.
+    pub(crate) fn with_metadata<'t>(
+        &'t self,
+        points: &'t [RecoveryPoint],
+    ) -> impl Iterator<Item = (&'t RecoveryPoint, Option<Row<'t>>)> {
+        points.chunks(POINTS_AT_ONCE).flat_map(|points| {
+            let rows = match self.table.get() {
+                Some(table) => table.rows(points.iter().map(|point| &point.resource_arn)),
+                None => vec![None; points.len()],
+            };
+            points.iter().zip(rows)
+        })
+    }
+
+    /// What the filters say of a point, whose resource has this metadata.
+    pub(crate) fn decide(&self, point: &RecoveryPoint, row: Option<Row<'_>>) -> Decision {
         if !self.takes(point) {
             return Decision::Filtered;
         }
-        let Some(table) = self.table.get() else {
+        if self.table.get().is_none() {
             return Decision::Selected;
-        };
-        let row = table.row(&point.resource_arn);
+        }
         if row.is_none() {
             self.note_unmatched(point);
         }

@@ -136,11 +136,8 @@ async fn verify_vault(
         Vec::new()
     };
     let recorded = recorded(args, vault, &dest_arn)?;
-    let select = |point: &RecoveryPoint| selection.decide(point);
-    let eligibility = EligibilityRules::default();
     let rules = PlanRules {
-        eligibility,
-        select: &select,
+        eligibility: EligibilityRules::default(),
         now: Utc::now(),
     };
     let what = Comparison {
@@ -160,7 +157,9 @@ async fn verify_vault(
             audit.point(audited, finding);
         }
     };
-    let mut reasons = skip_reasons(&source_points, &rules, keys).await.into_iter();
+    let mut reasons = skip_reasons(&source_points, selection, rules, keys)
+        .await
+        .into_iter();
     let mut result = compare(&what, |_| reasons.next().flatten(), each);
     result.backup_vault_name = vault.name.to_string();
     result.destination_backup_vault_arn = dest_arn.to_string();
@@ -170,10 +169,14 @@ async fn verify_vault(
 /// Why points have no copy by design, for each.
 async fn skip_reasons(
     points: &[RecoveryPoint],
-    rules: &PlanRules<'_>,
+    selection: &Selection,
+    rules: PlanRules,
     keys: &SourceKeys,
 ) -> Vec<Option<SkipReason>> {
-    let mut reasons: Vec<_> = points.iter().map(|point| rules.skip(point)).collect();
+    let mut reasons: Vec<_> = selection
+        .with_metadata(points)
+        .map(|(point, row)| rules.skip(point, selection.decide(point, row)))
+        .collect();
     let mut by_key = PointsByKey::default();
     for ((number, point), _) in (0..)
         .zip(points)

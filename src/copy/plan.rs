@@ -111,28 +111,20 @@ impl PlanTally {
     }
 }
 
-/// What plans go by.
-pub struct PlanRules<'a> {
+/// What plans go by, beside the filters.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanRules {
     /// What AWS takes, and what the operator makes of it.
     pub eligibility: EligibilityRules,
-    /// The filters.
-    pub select: &'a dyn Fn(&RecoveryPoint) -> Decision,
     /// When it is.
     pub now: DateTime<Utc>,
 }
 
-impl std::fmt::Debug for PlanRules<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PlanRules")
-            .field("eligibility", &self.eligibility)
-            .finish_non_exhaustive()
-    }
-}
-
-impl PlanRules<'_> {
-    /// Why a point is passed over, if it is; by the point alone, whatever the destination holds.
-    pub fn skip(&self, point: &RecoveryPoint) -> Option<SkipReason> {
-        match (self.select)(point) {
+impl PlanRules {
+    /// Why a point is passed over, if it is; by the point and what the filters say of it alone, whatever the
+    /// destination holds.
+    pub fn skip(&self, point: &RecoveryPoint, decision: Decision) -> Option<SkipReason> {
+        match decision {
             Decision::Filtered => Some(SkipReason::Filtered),
             Decision::NoMetadata => Some(SkipReason::NoMetadata),
             Decision::Selected => skip_reason(point, self.eligibility, self.now),
@@ -145,8 +137,8 @@ impl PlanRules<'_> {
         deciding_key(point).filter(|_| !self.eligibility.try_all)
     }
 
-    /// The item of a newly listed point.
-    pub fn item(&self, point: &RecoveryPoint) -> Item {
+    /// The item of a newly listed point, of which the filters say so.
+    pub fn item(&self, point: &RecoveryPoint, decision: Decision) -> Item {
         Item {
             recovery_point_arn: point.recovery_point_arn.clone(),
             resource_arn: point.resource_arn.clone(),
@@ -155,7 +147,7 @@ impl PlanRules<'_> {
             backup_size_bytes: point.backup_size_bytes,
             lifecycle: point.lifecycle.clone(),
             attempt: 0,
-            state: match self.skip(point) {
+            state: match self.skip(point, decision) {
                 Some(reason) => ItemState::Skipped {
                     reason: reason.as_str().into(),
                 },

@@ -148,18 +148,41 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// The row of a resource, and all text behind it.
-    pub(super) fn find(&self, arn: &str) -> Option<&str> {
-        let row = |at: Place| self.text.get(at.byte()..).unwrap_or_default();
-        let is = |&at: &Place| {
-            let name = skip(row(at), self.key).as_bytes();
-            name.starts_with(arn.as_bytes()) && name.get(arn.len()) == Some(&0)
-        };
-        // With one in it, it might look like two values.
-        if memchr(0, arn.as_bytes()).is_some() {
-            return None;
-        }
-        self.places.find(self.hasher.hash_one(arn), is).copied().map(row)
+    /// The row of each of these resources, and all text behind it.
+    ///
+    /// All hashes come first, then the places where the rows are likely to be, then the rows: no step waits for
+    /// the same step of another resource, so that a processor fetches several of them from memory at a time. One
+    /// resource after the other takes twice as long.
+    pub(super) fn find_all<'a>(&self, arns: impl Iterator<Item = &'a str> + Clone) -> Vec<Option<&str>> {
+        let hashes: Vec<u64> = arns.clone().map(|arn| self.hasher.hash_one(arn)).collect();
+        // Of several rows with the same few bits of a hash the first: hardly ever another one.
+        let first = |&hash: &u64| self.places.find(hash, |_| true).copied();
+        let likely: Vec<Option<Place>> = hashes.iter().map(first).collect();
+        let found = arns.zip(hashes).zip(likely).map(|((arn, hash), likely)| {
+            let row = self.row_if(likely?, arn);
+            row.or_else(|| self.find(arn, hash))
+        });
+        found.collect()
+    }
+
+    fn find(&self, arn: &str, hash: u64) -> Option<&str> {
+        let at = self.places.find(hash, |&at| self.row_if(at, arn).is_some())?;
+        Some(self.row(*at))
+    }
+
+    fn row(&self, at: Place) -> &str {
+        self.text.get(at.byte()..).unwrap_or_default()
+    }
+
+    /// The row at a place, if it is this resource's.
+    fn row_if(&self, at: Place, arn: &str) -> Option<&str> {
+        let row = self.row(at);
+        let name = skip(row, self.key).as_bytes();
+        let is_it = name.starts_with(arn.as_bytes())
+            && name.get(arn.len()) == Some(&0)
+            // With one in it, it might look like two values.
+            && memchr(0, arn.as_bytes()).is_none();
+        is_it.then_some(row)
     }
 
     /// Number of resources.
@@ -202,12 +225,12 @@ mod tests {
             assert!(rows.keep());
         }
         let (index, _) = rows.index(2);
-        for arn in ["a", "ab", "b"] {
-            assert_eq!(index.find(arn).map(|row| value(row, 0)), Some(arn));
-        }
-        for arn in ["", "c", "abc", "a\0", "a\0c", "a\0c\0", "a\0c\0ab"] {
-            assert_eq!(index.find(arn), None, "{arn:?}");
-        }
+        let there = ["a", "ab", "b"];
+        let absent = ["", "c", "abc", "a\0", "a\0c", "a\0c\0", "a\0c\0ab"];
+        let found = index.find_all(there.into_iter().chain(absent));
+        let names = found.iter().map(|row| row.map(|row| value(row, 0)));
+        let wanted = there.map(Some).into_iter().chain(absent.map(|_| None));
+        assert_eq!(names.collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
     }
 
     #[test]
@@ -243,8 +266,10 @@ mod tests {
             }
             let (index, doubled) = taken.index(3);
             prop_assert_eq!((index.len(), doubled), (map.len(), wanted));
-            for (row, _) in &rows {
-                let found = index.find(&row[key]).map(|found| [0, 1, 2].map(|place| value(found, place)));
+            let all = index.find_all(rows.iter().map(|(row, _)| row[key].as_str()));
+            prop_assert_eq!(all.len(), rows.len());
+            for ((row, _), found) in rows.iter().zip(all) {
+                let found = found.map(|found| [0, 1, 2].map(|place| value(found, place)));
                 let wanted = map.get(row[key].as_str()).map(|row| row.each_ref().map(String::as_str));
                 prop_assert_eq!(found, wanted);
             }

@@ -140,13 +140,12 @@ impl MetadataTable {
         Loading::run(input, name, keep).map(|(table, _)| table)
     }
 
-    /// A resource's metadata.
-    pub fn row(&self, resource: &ResourceArn) -> Option<Row<'_>> {
-        let values = self.index.find(resource.as_str())?;
-        Some(Row {
-            columns: &self.columns,
-            values,
-        })
+    /// The metadata of each of these resources. For a page of recovery points at a time it takes least.
+    pub fn rows<'a>(&self, resources: impl Iterator<Item = &'a ResourceArn> + Clone) -> Vec<Option<Row<'_>>> {
+        let found = self.index.find_all(resources.map(ResourceArn::as_str));
+        let columns = &self.columns;
+        let row = |values: Option<_>| values.map(|values| Row { columns, values });
+        found.into_iter().map(row).collect()
     }
 
     /// What the operator should know of the file.

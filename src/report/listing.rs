@@ -165,12 +165,16 @@ impl<'a> PointRows<'a> {
         }
     }
 
-    /// Writes one point.
+    /// Writes one point and the metadata of its resource.
     ///
     /// # Errors
     /// If `out` cannot be written.
-    pub fn point(&mut self, point: &RecoveryPoint, out: &mut dyn Write) -> io::Result<()> {
-        let row = self.metadata.and_then(|table| table.row(&point.resource_arn));
+    pub fn point(
+        &mut self,
+        point: &RecoveryPoint,
+        row: Option<Row<'_>>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         self.written += 1;
         self.bytes += point
             .backup_size_bytes

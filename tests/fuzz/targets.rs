@@ -157,13 +157,14 @@ pub fn csv(bytes: &[u8]) {
             columns(bytes, Keep::Only(vec!["APMID".to_owned()])).expect("what is taken is taken in part");
         assert_eq!((part.len(), part.columns().len() <= 2), (table.len(), true));
         let text = String::from_utf8(bytes.to_vec()).expect("what is taken is UTF-8");
-        for value in text.split([',', '\n', '\r', '"']) {
-            let resource = ResourceArn::from_aws(value.trim());
-            let in_part = part.row(&resource);
-            assert_eq!(in_part.is_some(), table.row(&resource).is_some());
-            if let Some(row) = table.row(&resource) {
+        let values: Vec<&str> = text.split([',', '\n', '\r', '"']).map(str::trim).collect();
+        let resources: Vec<ResourceArn> = values.iter().copied().map(ResourceArn::from_aws).collect();
+        let (whole, in_part) = (table.rows(resources.iter()), part.rows(resources.iter()));
+        for ((value, row), in_part) in values.into_iter().zip(whole).zip(in_part) {
+            assert_eq!(in_part.is_some(), row.is_some());
+            if let Some(row) = row {
                 assert_eq!(row.get("APMID"), in_part.and_then(|part| part.get("APMID")));
-                assert!(row.iter().any(|(_, v)| v == value.trim()));
+                assert!(row.iter().any(|(_, v)| v == value));
                 assert!(row.iter().all(|(name, v)| row.get(name) == Some(v)));
             }
         }

@@ -26,7 +26,7 @@ use crate::copy::plan::{self, PlanRules};
 use crate::copy::source_keys::{PointsByKey, SourceKeys};
 use crate::copy::{reconcile, settle};
 use crate::domain::selection::Decision;
-use crate::domain::{BackupVaultArn, BackupVaultName, RecoveryPoint};
+use crate::domain::{BackupVaultArn, BackupVaultName};
 use crate::error::AppError;
 use crate::state::{Endpoint, ItemState, Items, RunHeader, StateError, directory, location};
 use crate::vault_policy::Copier;
@@ -265,11 +265,6 @@ impl Preparation<'_> {
     }
 
     async fn list(&self, clients: &Clients, vault: &BackupVaultName) -> Result<Items, AppError> {
-        let select = |point: &RecoveryPoint| match self.plan {
-            // The plan has been selected from already.
-            Some(_) => Decision::Selected,
-            None => self.selection.decide(point),
-        };
         let eligibility = EligibilityRules {
             include_expired: self.args.terms.include_expired,
             try_all: self.args.terms.try_all,
@@ -277,14 +272,18 @@ impl Preparation<'_> {
         };
         let rules = PlanRules {
             eligibility,
-            select: &select,
             now: self.now,
         };
         let mut items = Items::default();
         let mut keys = PointsByKey::default();
         let pages = clients.source.all_recovery_points(vault, |page| {
-            for point in &page {
-                let item = rules.item(point);
+            for (point, row) in self.selection.with_metadata(&page) {
+                let decision = match self.plan {
+                    // The plan has been selected from already.
+                    Some(_) => Decision::Selected,
+                    None => self.selection.decide(point, row),
+                };
+                let item = rules.item(point, decision);
                 if let Some(number) = items.add(&item)
                     && item.state == ItemState::Pending
                     && let Some(key) = rules.deciding_key(point)

@@ -108,11 +108,10 @@ fn a_point_is_judged_by_the_filters_and_by_what_it_is() {
     ] {
         let rules = PlanRules {
             eligibility: EligibilityRules::default(),
-            select: &|_| decision,
             now: DateTime::UNIX_EPOCH,
         };
-        assert_eq!(rules.skip(&point), Some(wanted));
-        let made = rules.item(&point);
+        assert_eq!(rules.skip(&point, decision), Some(wanted));
+        let made = rules.item(&point, decision);
         assert_eq!(made.state, skipped(wanted.as_str()));
     }
 }

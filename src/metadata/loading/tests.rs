@@ -1,12 +1,19 @@
+use std::iter;
+
 use super::*;
 use crate::domain::ResourceArn;
+use crate::metadata::Row;
 
 fn read(text: impl AsRef<[u8]>) -> Result<MetadataTable, MetadataError> {
     MetadataTable::read(text.as_ref(), Path::new("m.csv"), &Keep::All)
 }
 
+fn row<'a>(table: &'a MetadataTable, arn: &str) -> Option<Row<'a>> {
+    table.rows(iter::once(&ResourceArn::from_aws(arn))).pop()?
+}
+
 fn apmid<'a>(table: &'a MetadataTable, arn: &str) -> Option<&'a str> {
-    table.row(&ResourceArn::from_aws(arn))?.get("APMID")
+    row(table, arn)?.get("APMID")
 }
 
 #[test]
@@ -74,7 +81,6 @@ fn of_rows_for_one_resource_the_last_counts_and_contradictions_are_told() {
 #[test]
 fn only_what_is_asked_for_is_kept() {
     let text = "Owner,APMID,resourceArn,Note\nx,1,a,n\ny,2,b,n\nz,1,a,n\nz,3,b\n";
-    let arn = ResourceArn::from_aws("a");
     for (keep, wanted) in [
         (Keep::Only(Vec::new()), &[("resourceArn", "a")][..]),
         (
@@ -92,7 +98,7 @@ fn only_what_is_asked_for_is_kept() {
         ),
     ] {
         let table = MetadataTable::read(text.as_bytes(), Path::new("m.csv"), &keep).unwrap();
-        let row = table.row(&arn).unwrap();
+        let row = row(&table, "a").unwrap();
         assert_eq!(row.iter().collect::<Vec<_>>(), wanted);
         assert_eq!(
             table.columns(),
@@ -130,7 +136,7 @@ fn the_key_column_is_found_in_any_case_with_a_warning() {
 #[test]
 fn columns_without_a_name_are_passed_over() {
     let table = read("resourceArn,APMID,,\na,1,x,y\n").unwrap();
-    let row = table.row(&ResourceArn::from_aws("a")).unwrap();
+    let row = row(&table, "a").unwrap();
     assert_eq!(
         row.iter().collect::<Vec<_>>(),
         [("resourceArn", "a"), ("APMID", "1")]
@@ -149,7 +155,7 @@ fn rows_without_a_resource_are_counted_and_a_bare_header_is_told() {
 #[test]
 fn a_value_may_have_line_breaks_unless_they_look_like_swallowed_rows() {
     let table = read("resourceArn,Owner,APMID\na,\"One\nTwo\",1\nb,x,2\n").unwrap();
-    let row = table.row(&ResourceArn::from_aws("a")).unwrap();
+    let row = row(&table, "a").unwrap();
     assert_eq!(row.get("Owner"), Some("One\nTwo"));
     assert!(table.warnings().is_empty());
     let table = read("resourceArn,Owner\na,\"One\narn:b,Two\nc,\"\n").unwrap();
@@ -162,7 +168,7 @@ fn ten_thousand_columns_are_read() {
     let names: Vec<String> = (0..10_000).map(|n| format!("c{n}")).collect();
     let values = vec!["v"; 10_000].join(",");
     let table = read(format!("resourceArn,APMID,{}\na,1,{values}\n", names.join(","))).unwrap();
-    let row = table.row(&ResourceArn::from_aws("a")).unwrap();
+    let row = row(&table, "a").unwrap();
     assert_eq!((row.get("c9999"), row.iter().count()), (Some("v"), 10_002));
 }
 
