@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use chrono::SecondsFormat;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use quick_xml::escape::escape;
 
 use super::options::Lack;
 use super::reply::Refusal;
@@ -66,7 +67,8 @@ fn get_role(
          <AssumeRolePolicyDocument>{}</AssumeRolePolicyDocument></Role>",
         caller.account,
         world.clock.epoch().to_rfc3339_opts(SecondsFormat::Secs, true),
-        utf8_percent_encode(trust, NON_ALPHANUMERIC)
+        utf8_percent_encode(trust, NON_ALPHANUMERIC),
+        name = escape(name),
     );
     Ok(document("GetRole", &result, id))
 }
@@ -121,7 +123,9 @@ fn simulate(
             let decision = if denied { "implicitDeny" } else { "allowed" };
             format!(
                 "<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{resource}</EvalResourceName>\
-                 <EvalDecision>{decision}</EvalDecision><MatchedStatements/><MissingContextValues/></member>"
+                 <EvalDecision>{decision}</EvalDecision><MatchedStatements/><MissingContextValues/></member>",
+                action = escape(action.as_str()),
+                resource = escape(resource.as_str()),
             )
         })
         .collect();
@@ -144,6 +148,7 @@ pub(super) fn error(refusal: &Refusal, id: &str) -> String {
     format!(
         "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>Sender</Type><Code>{}</Code><Message>{}</Message></Error>\
          <RequestId>{id}</RequestId></ErrorResponse>",
-        refusal.code, refusal.message
+        refusal.code,
+        escape(&refusal.message)
     )
 }

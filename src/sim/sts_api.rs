@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use quick_xml::escape::escape;
+
 use super::identity_api::SECRET;
 use super::reply::Refusal;
 use super::request::Request;
@@ -75,7 +77,10 @@ pub(super) fn assume_role(
          <Arn>arn:aws:sts::{account}:assumed-role/{role}/{session_name}</Arn></AssumedRoleUser>",
         issued.key,
         issued.token,
-        issued.expiration.format("%Y-%m-%dT%H:%M:%SZ")
+        issued.expiration.format("%Y-%m-%dT%H:%M:%SZ"),
+        account = escape(*account),
+        role = escape(role),
+        session_name = escape(session_name),
     );
     Ok(document(operation, &body, id))
 }
@@ -101,6 +106,6 @@ pub(super) fn error(refusal: &Refusal, id: &str) -> String {
     format!(
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
          <Code>{code}</Code><Message>{}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>",
-        refusal.message
+        escape(&refusal.message)
     )
 }

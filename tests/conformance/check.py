@@ -194,6 +194,11 @@ def roles():
     ask = dict(PolicySourceArn=f"arn:aws:iam::{SOURCE}:user/operator", ActionNames=["iam:PassRole"], ResourceArns=[ROLE])
     results = iam.simulate_principal_policy(**ask)["EvaluationResults"]
     equal("may pass", [(r["EvalResourceName"], r["EvalDecision"]) for r in results], [(ROLE, "allowed")])
+    odd = "arn:aws:s3:::a<b>&'c\""
+    results = iam.simulate_principal_policy(**{**ask, "ResourceArns": [odd]})["EvaluationResults"]
+    equal("characters of XML", results[0]["EvalResourceName"], odd)
+    nobody = f"arn:aws:iam::{SOURCE}:nobody/<&>"
+    equal("and in errors", code(iam.simulate_principal_policy, **{**ask, "PolicySourceArn": nobody}), ("InvalidInput", 400))
     short = f"arn:aws:iam::{SOURCE}:role/AWSBackupDefaultServiceRole"
     equal("without its path", code(iam.simulate_principal_policy, **{**ask, "PolicySourceArn": short}), ("NoSuchEntity", 404))
     session = f"arn:aws:sts::{SOURCE}:assumed-role/x/y"
