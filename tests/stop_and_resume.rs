@@ -160,9 +160,9 @@ fn options_of_state_are_checked() {
         ),
         (
             format!("unset SHUFFLE_AWS_VAULTS_SIMULATED; {}", copy("--workers 51")),
-            "51 is not in 1..=50",
+            "it must be a whole number from 1 to 50",
         ),
-        (copy("--workers 0"), "0 is not in 1..=50"),
+        (copy("--workers 0"), "it must be a whole number from 1 to 50"),
         (copy("--connect-timeout 0"), "greater than 0"),
         (copy("--max-runtime-minutes 0.5"), "1 or greater"),
     ] {
