@@ -38,9 +38,8 @@ impl WholeFile {
                 Some(parent) if !parent.as_os_str().is_empty() => parent,
                 _ => Path::new("."),
             };
-            let file = tempfile::Builder::new()
-                .prefix(".report-")
-                .tempfile_in(directory)?;
+            let file = tempfile::Builder::new().prefix(".report-").tempfile_in(directory);
+            let file = file.map_err(|error| without_path(&error))?;
             Target::Beside(BufWriter::new(file))
         };
         Ok(Self {
@@ -69,6 +68,15 @@ impl WholeFile {
             }
         }
     }
+}
+
+/// The error without the name of a file that the operator has not given.
+fn without_path(error: &io::Error) -> io::Error {
+    let text = error.to_string();
+    let words = text
+        .split_once(" at path ")
+        .map_or(text.as_str(), |(words, _)| words);
+    io::Error::new(error.kind(), words.to_owned())
 }
 
 impl Write for WholeFile {
@@ -113,6 +121,7 @@ mod tests {
         null.write_all(b"x").unwrap();
         null.finish().unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
-        assert!(WholeFile::begin(Path::new("/no/such/place/f")).is_err());
+        let error = WholeFile::begin(Path::new("/no/such/place/f")).unwrap_err();
+        assert_eq!(error.to_string(), "No such file or directory (os error 2)");
     }
 }
