@@ -110,7 +110,8 @@ impl AppError {
             Self::TimeUpEarly => {
                 Some("run the command again, with a longer --max-runtime-minutes".to_owned())
             }
-            Self::Simulate(_) | Self::ClosedPipe => None,
+            Self::Simulate(error) => Some(error.hint().to_owned()),
+            Self::ClosedPipe => None,
         }
     }
 }

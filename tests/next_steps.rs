@@ -296,3 +296,19 @@ fn a_destination_that_cannot_be_read_is_not_put_down_to_the_source() {
     assert!(done.stdout.contains(text), "{}", done.stdout);
     assert!(!done.stdout.contains("PROBLEM  source_vault"), "{}", done.stdout);
 }
+
+#[test]
+fn what_cannot_be_looked_for_is_told_with_what_it_may_cost() {
+    let rig = Rig::new("--vault v1=2 --job-seconds 0.05 --deny ListCopyJobs");
+    let done = rig.run(&copy(""));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let text = "cannot look for copy jobs that are under way already: what another run has just started may be copied \
+                twice; add to the policies of the source identity: \
+                {\"Effect\":\"Allow\",\"Action\":\"backup:ListCopyJobs\",\"Resource\":\"*\"}";
+    assert!(done.stderr.contains(text), "{}", done.stderr);
+    let done = rig.run("shuffle-aws-vaults simulate -- no-such-command");
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    let text = "ERROR: cannot run no-such-command: No such file or directory (os error 2)\n  Help: check the command behind \
+                `--`, and PATH\n";
+    assert!(done.stderr.contains(text), "{}", done.stderr);
+}

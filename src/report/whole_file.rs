@@ -39,7 +39,7 @@ impl WholeFile {
                 _ => Path::new("."),
             };
             let file = tempfile::Builder::new().prefix(".report-").tempfile_in(directory);
-            let file = file.map_err(|error| without_path(&error))?;
+            let file = file.map_err(without_path)?;
             Target::Beside(BufWriter::new(file))
         };
         Ok(Self {
@@ -57,7 +57,9 @@ impl WholeFile {
         match self.to {
             Target::Itself(mut writer) => writer.flush(),
             Target::Beside(writer) => {
-                let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+                let file = writer
+                    .into_inner()
+                    .map_err(|error| without_path(error.into_error()))?;
                 crash::point("report written");
                 crash::write_fault("report sync")?;
                 file.as_file().sync_all()?;
@@ -71,25 +73,25 @@ impl WholeFile {
 }
 
 /// The error without the name of a file that the operator has not given.
-fn without_path(error: &io::Error) -> io::Error {
+fn without_path(error: io::Error) -> io::Error {
     let text = error.to_string();
-    let words = text
-        .split_once(" at path ")
-        .map_or(text.as_str(), |(words, _)| words);
-    io::Error::new(error.kind(), words.to_owned())
+    match text.split_once(" at path ") {
+        Some((words, _)) => io::Error::new(error.kind(), words.to_owned()),
+        None => error,
+    }
 }
 
 impl Write for WholeFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.to {
-            Target::Beside(writer) => writer.write(bytes),
+            Target::Beside(writer) => writer.write(bytes).map_err(without_path),
             Target::Itself(writer) => writer.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.to {
-            Target::Beside(writer) => writer.flush(),
+            Target::Beside(writer) => writer.flush().map_err(without_path),
             Target::Itself(writer) => writer.flush(),
         }
     }

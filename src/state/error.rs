@@ -207,8 +207,8 @@ fn kill(holder: &str) -> Option<(&str, &str)> {
     Some((process, rest.split_once(" since ")?.0))
 }
 
-const MAKE_ROOM: &str =
-    "check the disk's free space and the directory's permissions, then go on with --resume";
+const MAKE_ROOM: &str = "check the disk's free space and the directory's permissions, or name a file elsewhere with \
+                         --state-file; then run the command again, with --resume if the run had begun";
 
 /// What to do about a file that cannot be used.
 fn of_file(path: &Path, problem: io::ErrorKind) -> String {
@@ -259,7 +259,7 @@ mod tests {
             ),
             (
                 StateError::io("write", Path::new("s"), io::ErrorKind::StorageFull.into()),
-                "go on with --resume",
+                "with --resume if the run had begun",
             ),
             (
                 locked("process 12 on h since 2026-01-01T00:00:00Z"),
