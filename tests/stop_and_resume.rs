@@ -252,6 +252,19 @@ fn two_at_once_on_one_state_are_refused() {
 }
 
 #[test]
+fn a_second_run_of_a_vault_is_told_of_the_first() {
+    let rig = Rig::new("--vault v1=30 --job-seconds 2");
+    let done = rig.run(&format!(
+        "{} & until_calls StartCopyJob 1; {}; wait",
+        copy(""),
+        copy("--dry-run")
+    ));
+    let text = " is at work on this vault, with the state file ";
+    assert!(done.stderr.contains(text), "{}", done.stderr);
+    done.assert_copied_once(30);
+}
+
+#[test]
 fn a_summary_that_cannot_be_written_does_not_hide_that_work_is_left() {
     let rig = Rig::new("--vault v1=60 --job-seconds 5");
     let done = rig.run(&format!(
