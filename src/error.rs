@@ -1,5 +1,7 @@
 //! Every error that ends the program, and the only place where outcomes become exit codes.
 
+use std::io::ErrorKind;
+
 use thiserror::Error;
 
 use crate::aws::vault_access::VaultSetupError;
@@ -79,7 +81,7 @@ impl AppError {
 
     /// An error of a file or stream; a closed pipe is told apart.
     pub fn io(action: impl Into<String>, source: std::io::Error) -> Self {
-        if source.kind() == std::io::ErrorKind::BrokenPipe {
+        if source.kind() == ErrorKind::BrokenPipe {
             Self::ClosedPipe
         } else {
             Self::Io {
@@ -103,13 +105,34 @@ impl AppError {
             Self::VaultSetup(VaultSetupError::PolicyTooLarge { .. }) => {
                 Some("join or remove statements of that policy, or choose another --dest-vault".to_owned())
             }
-            Self::Io { .. } => Some("check the path, its permissions and the disk's free space".to_owned()),
+            Self::Io { source, .. } => Some(of_file(source.kind()).to_owned()),
             Self::InterruptedEarly => Some("run the command again".to_owned()),
             Self::TimeUpEarly => {
                 Some("run the command again, with a longer --max-runtime-minutes".to_owned())
             }
-            Self::Simulate(_) | Self::ClosedPipe => None,
+            Self::Simulate(error) => Some(error.hint().to_owned()),
+            Self::ClosedPipe => None,
         }
+    }
+}
+
+/// What to do about a file that cannot be used.
+fn of_file(problem: ErrorKind) -> &'static str {
+    match problem {
+        ErrorKind::NotFound => {
+            "check the path: the file, or the directory that it is to be in, does not exist"
+        }
+        ErrorKind::PermissionDenied => {
+            "run as a user who may do that, change the permissions (chmod, chown), or name another path"
+        }
+        ErrorKind::IsADirectory => "name a file, not a directory",
+        ErrorKind::NotADirectory => "check the path: a part of it that should be a directory is a file",
+        ErrorKind::ReadOnlyFilesystem => "name a path on a file system that can be written to",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "make room on the disk, or name a path elsewhere"
+        }
+        ErrorKind::InvalidData => "save the file as UTF-8",
+        _ => "check the path, its permissions and the disk's free space",
     }
 }
 
@@ -131,7 +154,7 @@ pub fn code(result: &Result<Outcome, AppError>) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Error as IoError, ErrorKind};
+    use std::io::Error as IoError;
     use std::path::PathBuf;
 
     use super::*;
@@ -161,7 +184,19 @@ mod tests {
         let error = AppError::io("write x", IoError::from(ErrorKind::StorageFull));
         assert!(error.to_string().starts_with("cannot write x: "), "{error}");
         for (error, wanted) in [
-            (error, "check the path, its permissions and the disk's free space"),
+            (error, "make room on the disk, or name a path elsewhere"),
+            (
+                AppError::io("read x", IoError::from(ErrorKind::NotFound)),
+                "check the path: the file, or the directory that it is to be in, does not exist",
+            ),
+            (
+                AppError::io("read x", IoError::from(ErrorKind::IsADirectory)),
+                "name a file, not a directory",
+            ),
+            (
+                AppError::io("read x", IoError::from(ErrorKind::Other)),
+                "check the path, its permissions and the disk's free space",
+            ),
             (AppError::usage("a", "do b"), "do b"),
             (AppError::InterruptedEarly, "run the command again"),
             (

@@ -131,7 +131,7 @@ fn mistakes_are_told_with_file_line_and_the_nearest_name() {
         ("config = 'x'\n", "no command has an option --config"),
         (
             "workers = 99\n",
-            "invalid value '99' for '--workers <NUM>': 99 is not in 1..=50",
+            "invalid value '99' for '--workers <NUM>': it must be a whole number from 1 to 50",
         ),
         (
             "workers = 99\n",

@@ -211,8 +211,8 @@ fn options_that_differ_from_the_plans_are_told_and_nothing_is_done() {
             ),
             ("--plan p.ndjson --plan-out q.ndjson", "cannot be used with"),
             ("--plan none.ndjson", "read --plan none.ndjson"),
-            ("--plan empty.ndjson", "line 1: it is no plan"),
-            ("--plan csv.csv", "line 1: it is no plan"),
+            ("--plan empty.ndjson", "line 1, column 0: it is no plan: EOF"),
+            ("--plan csv.csv", "line 1, column 1: it is no plan: "),
             ("--plan cut.ndjson", "cut.ndjson: "),
             (
                 "--vault v1 --dry-run --plan-out no/such/place",

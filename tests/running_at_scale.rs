@@ -214,7 +214,10 @@ fn what_is_wrong_with_list_or_call_is_said_and_ends_with_1() {
             "RUNS_FILE=empty.txt \"$run_one\" 0",
             "empty.txt has no run 0; it has 0",
         ),
-        ("\"$run_one\" orders --workers 0", "0 is not in 1..=50"),
+        (
+            "\"$run_one\" orders --workers 0",
+            "it must be a whole number from 1 to 50",
+        ),
     ] {
         let done = run(&rig, call);
         assert_eq!(done.code, 1, "{call}: {}", done.stderr);

@@ -151,7 +151,7 @@ fn what_cannot_be_meant_is_refused_before_any_call() {
         ),
         (
             &format!("{LIST} --created-after 2026-02-01 --created-before 2026-01-01"),
-            "nothing is made after 2026-02-01 and before 2026-01-01",
+            "--created-after 2026-02-01 is not before --created-before 2026-01-01",
         ),
         (
             &format!("{LIST} --only-from bad"),

@@ -74,6 +74,13 @@ fn a_killed_holders_lock_vanishes_by_itself() {
     until("nothing was started", || server.jobs_into("v1").len() == POINTS);
     let second = ended(&mut copy(&server, home.path(), "--state-file s.json --resume"));
     assert_refused(&second, &format!("is in use by process {} on ", holder.id()));
+    for text in [
+        "Help: nothing was done and nothing has failed: another run is at work on it",
+        "shuffle-aws-vaults status s.json",
+        &format!("kill {}; then go on with --resume", holder.id()),
+    ] {
+        assert!(second.stderr.contains(text), "{text}: {}", second.stderr);
+    }
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert!(home.path().join("s.json.lock").exists(), "its file stays");

@@ -160,9 +160,9 @@ fn options_of_state_are_checked() {
         ),
         (
             format!("unset SHUFFLE_AWS_VAULTS_SIMULATED; {}", copy("--workers 51")),
-            "51 is not in 1..=50",
+            "it must be a whole number from 1 to 50",
         ),
-        (copy("--workers 0"), "0 is not in 1..=50"),
+        (copy("--workers 0"), "it must be a whole number from 1 to 50"),
         (copy("--connect-timeout 0"), "greater than 0"),
         (copy("--max-runtime-minutes 0.5"), "1 or greater"),
     ] {
@@ -248,6 +248,19 @@ fn two_at_once_on_one_state_are_refused() {
     ));
     assert_eq!(done.stdout, "1\n", "{}", done.stderr);
     assert!(done.stderr.contains("is in use by process"), "{}", done.stderr);
+    done.assert_copied_once(30);
+}
+
+#[test]
+fn a_second_run_of_a_vault_is_told_of_the_first() {
+    let rig = Rig::new("--vault v1=30 --job-seconds 2");
+    let done = rig.run(&format!(
+        "{} & until_calls StartCopyJob 1; {}; wait",
+        copy(""),
+        copy("--dry-run")
+    ));
+    let text = " is at work on this vault, with the state file ";
+    assert!(done.stderr.contains(text), "{}", done.stderr);
     done.assert_copied_once(30);
 }
 

@@ -216,7 +216,15 @@ impl Shared {
         renewal.renew_at = renew_at(fresh.expiry(), SystemTime::now());
         renewal.generation += 1;
         self.context.counters.renewal();
-        tracing::info!("the {} credentials were renewed", self.settings.side);
+        let side = self.settings.side;
+        let current = self.current();
+        if (current.access_key_id(), current.session_token())
+            == (fresh.access_key_id(), fresh.session_token())
+        {
+            tracing::info!("the {side} credentials were read again, and are still the same");
+        } else {
+            tracing::info!("the {side} credentials were renewed");
+        }
         self.tell(CredentialNews::Renewed);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }

@@ -3,13 +3,21 @@
 use std::error::Error as StdError;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_backup::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
+use aws_sdk_backup::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_backup::operation::RequestId;
 use thiserror::Error;
 
-use crate::domain::AccountId;
+use crate::domain::{AccountId, Region};
 
-use super::Side;
+use super::{Side, SideSettings};
+use text::{plain, without_request};
+
+mod text;
+
+pub(super) use text::chain;
+
+/// The operation that gets credentials of a role.
+pub(super) const ASSUME_ROLE: &str = "AssumeRole";
 
 /// What can be done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,6 +58,16 @@ pub struct ApiError {
     /// What can be done.
     pub class: ErrorClass,
     may_have_taken_effect: bool,
+    place: Option<Box<Place>>,
+}
+
+/// Whom a call asked, and what about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    side: Side,
+    account: AccountId,
+    region: Region,
+    subject: Option<String>,
 }
 
 impl ApiError {
@@ -86,7 +104,49 @@ impl ApiError {
             http_status: None,
             class,
             may_have_taken_effect: false,
+            place: None,
         }
+    }
+
+    /// The same with the account and Region that were asked.
+    pub(super) fn at(mut self, settings: &SideSettings) -> Self {
+        let SideSettings {
+            side,
+            account,
+            region,
+            ..
+        } = settings;
+        self.place = Some(Box::new(Place {
+            side: *side,
+            account: account.clone(),
+            region: region.clone(),
+            subject: None,
+        }));
+        self
+    }
+
+    /// Which account was asked, if one was.
+    pub fn side(&self) -> Option<Side> {
+        self.place.as_ref().map(|place| place.side)
+    }
+
+    /// A role that could not be assumed: there are no credentials, whatever the reason.
+    pub(super) fn of_assume_role<E>(error: &SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        Self {
+            class: ErrorClass::Credentials,
+            ..Self::from_sdk(ASSUME_ROLE, error)
+        }
+    }
+
+    /// The same with what it was about, such as a vault.
+    pub(super) fn about(mut self, subject: impl std::fmt::Display) -> Self {
+        if let Some(place) = &mut self.place {
+            place.subject = Some(subject.to_string());
+        }
+        self
     }
 
     /// An error for tests of what is made of errors.
@@ -128,22 +188,26 @@ impl ApiError {
                 };
                 Self {
                     operation,
-                    message: without_request(service.err().message().unwrap_or("AWS gave no reason")),
+                    message: without_request(service.err().message().unwrap_or(match service.err().code() {
+                        Some(_) => "AWS gave no reason",
+                        None => "the answer is not in AWS's form",
+                    })),
                     request_id: error.request_id().map(str::to_owned),
                     http_status: Some(status),
                     class,
                     may_have_taken_effect: class == ErrorClass::Transient,
+                    place: None,
                     code,
                 }
             }
             SdkError::ConstructionFailure(_) => Self::local(
                 operation,
                 "InvalidRequest",
-                chain(error),
+                plain(error),
                 ErrorClass::InvalidRequest,
             ),
             SdkError::DispatchFailure(failure) => {
-                let message = chain(error);
+                let message = plain(error);
                 let unsent = message.contains("(Connect)") || message.contains("HTTP connect");
                 let code = if failure.is_timeout() {
                     "RequestTimeout"
@@ -169,7 +233,7 @@ impl ApiError {
                 ..Self::local(
                     operation,
                     "UnreadableResponse",
-                    chain(error),
+                    format!("the answer cannot be read: {}", plain(error)),
                     ErrorClass::Transient,
                 )
             },
@@ -183,82 +247,9 @@ impl ApiError {
             "InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestExpired" | "RequestTimeTooSkewed"
         )
     }
-
-    /// What to do next.
-    pub fn hint(&self) -> Option<String> {
-        match self.class {
-            _ if self.may_be_of_clock() => {
-                Some("check this machine's clock, and that the secret access key is the right one".to_owned())
-            }
-            ErrorClass::AccessDenied => Some(format!(
-                "allow backup:{} to the identity that made the call (see \"Permissions\" in USER_GUIDE.md)",
-                self.operation
-            )),
-            ErrorClass::Credentials => {
-                Some("renew the credentials (for example: aws sso login), then run the command again".to_owned())
-            }
-            ErrorClass::Throttling => {
-                Some("run again later, or with fewer --workers and a longer --poll-interval".to_owned())
-            }
-            ErrorClass::Transient => Some(
-                "check the network, proxy (HTTPS_PROXY) and endpoint (AWS_ENDPOINT_URL), then run the command again"
-                    .to_owned(),
-            ),
-            _ => None,
-        }
-    }
 }
 
 impl StdError for ApiError {}
-
-impl std::fmt::Display for ApiError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.class, self.operation) {
-            (ErrorClass::AccessDenied, "CreateBackupVault") => {
-                write!(f, "Failed to create vault: Access denied: ")?;
-            }
-            (ErrorClass::AccessDenied, operation) => write!(f, "Access denied when {}: ", doing(operation))?,
-            (_, operation) => write!(f, "{operation}: ")?,
-        }
-        write!(f, "{} ({}", self.message, self.code)?;
-        if let Some(id) = &self.request_id {
-            write!(f, ", request id {id}")?;
-        }
-        f.write_str(")")
-    }
-}
-
-/// AWS repeats the request, session token and all, where its signature does not match.
-fn without_request(message: &str) -> String {
-    let end = [
-        "The Canonical String",
-        "The canonical string",
-        "x-amz-security-token",
-    ]
-    .iter()
-    .filter_map(|begin| message.find(begin))
-    .min();
-    message
-        .get(..end.unwrap_or(message.len()))
-        .unwrap_or_default()
-        .trim_end()
-        .to_owned()
-}
-
-/// An operation in words.
-fn doing(operation: &str) -> &str {
-    match operation {
-        "ListRecoveryPointsByBackupVault" => "listing recovery points",
-        "ListBackupVaults" => "listing backup vaults",
-        "DescribeBackupVault" => "reading a backup vault",
-        "GetBackupVaultAccessPolicy" => "reading the vault's access policy",
-        "PutBackupVaultAccessPolicy" => "setting the vault's access policy",
-        "ListCopyJobs" => "listing copy jobs",
-        "DescribeCopyJob" => "reading a copy job",
-        "StartCopyJob" => "starting a copy job",
-        other => other,
-    }
-}
 
 /// The class of an error code; the status decides where the code is not known.
 fn class_of(code: &str, status: u16) -> ErrorClass {
@@ -329,24 +320,6 @@ fn credentials_problem(error: &(dyn StdError + 'static)) -> Option<String> {
     None
 }
 
-/// An error and its causes in one line, each said once.
-pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        let part = match e.downcast_ref::<ErrorMetadata>() {
-            Some(metadata) => metadata.message().unwrap_or("AWS gave no reason").to_owned(),
-            None => e.to_string(),
-        };
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        cause = e.source();
-    }
-    text
-}
-
 /// Why an account could not be reached with the right identity. Nothing else was called.
 #[derive(Debug, Error)]
 pub enum SessionError {
@@ -374,13 +347,25 @@ pub enum SessionError {
         /// What could be named.
         hint: String,
     },
+    /// A role that could not be assumed.
+    #[error("no AWS credentials for the {side} account {account}: the role cannot be assumed: {source}")]
+    Role {
+        /// Which side.
+        side: Side,
+        /// Its account.
+        account: AccountId,
+        /// The call's error.
+        source: Box<ApiError>,
+    },
     /// STS could not be asked.
-    #[error("cannot find out whose the {side} credentials are: {source}")]
+    #[error("cannot find out whose the credentials for the {side} account {account} are: {source}")]
     Sts {
         /// Which side.
         side: Side,
+        /// Its account.
+        account: AccountId,
         /// The call's error.
-        source: ApiError,
+        source: Box<ApiError>,
     },
 }
 
@@ -389,6 +374,7 @@ impl SessionError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoCredentials { hint, .. } | Self::WrongAccount { hint, .. } => Some(hint.clone()),
+            Self::Role { source, .. } => Some(source.hint_of_role()),
             Self::Sts { source, .. } => source.hint(),
         }
     }

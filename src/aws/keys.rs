@@ -60,7 +60,8 @@ impl BackupClient {
             .call(OPERATION, RetryRule::Question, || {
                 kms.describe_key().key_id(key_arn).send()
             })
-            .await?;
+            .await
+            .map_err(|error| error.about(key_arn))?;
         let incomplete = |member: &str| {
             let message = format!("AWS answered without {member}");
             ApiError::local(OPERATION, "IncompleteResponse", message, ErrorClass::Other)

@@ -1,5 +1,6 @@
 //! Getting credentials of one side from the AWS configuration, and asking STS whose they are.
 
+use std::error::Error as StdError;
 use std::future::Future;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_sdk_sts::error::SdkError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::region::Region;
@@ -20,6 +23,9 @@ use super::error::{ApiError, ErrorClass, chain};
 const LOADING: &str = "loading credentials";
 /// What is asked of STS.
 const OPERATION: &str = "GetCallerIdentity";
+/// There are none.
+const NOWHERE: &str = "none are in the environment, in the AWS configuration files, with a web identity, a container or \
+                       an instance";
 /// Most characters of a provider's own text that are shown: a `credential_process` may print pages.
 const MOST_TEXT: usize = 400;
 
@@ -39,13 +45,15 @@ pub(super) struct Loaded {
 /// If there are no credentials, none came in time, or STS does not accept them.
 pub(super) async fn load(settings: &SideSettings, profile: Option<&str>) -> Result<Loaded, ApiError> {
     let config = load_config(settings, profile).await;
-    let credentials = in_time(settings, provide(&config)).await?;
+    let credentials = in_time(settings, provide(&config))
+        .await
+        .map_err(|error| error.at(settings))?;
     let checked = config
         .clone()
         .into_builder()
         .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
         .build();
-    let (account, arn) = caller(&checked).await?;
+    let (account, arn) = caller(&checked).await.map_err(|error| error.at(settings))?;
     Ok(Loaded {
         config,
         credentials,
@@ -90,7 +98,37 @@ async fn provide(config: &SdkConfig) -> Result<Credentials, ApiError> {
         .credentials_provider()
         .ok_or_else(|| no_credentials("no credentials provider is configured".to_owned()))?;
     let result = provider.provide_credentials().await;
-    result.map_err(|error| no_credentials(short(&chain(&error))))
+    result.map_err(|error| match assume_role(&error) {
+        Some(refused) => refused,
+        None => no_credentials(short(&plain_chain(&error))),
+    })
+}
+
+/// What STS said of a role, if that is at the bottom of an error.
+fn assume_role(error: &(dyn StdError + 'static)) -> Option<ApiError> {
+    let mut cause = Some(error);
+    while let Some(e) = cause {
+        if let Some(refused) = e.downcast_ref::<SdkError<AssumeRoleError>>() {
+            return Some(ApiError::of_assume_role(refused));
+        }
+        cause = e.source();
+    }
+    None
+}
+
+/// An error of a provider and its causes. Where the SDK has looked everywhere, it tells of each place at length that
+/// nothing is there.
+fn plain_chain(error: &(dyn StdError + 'static)) -> String {
+    let text = chain(error);
+    if text.contains("no credentials found in chain") {
+        return NOWHERE.to_owned();
+    }
+    let layers = [
+        "an error occurred while loading credentials: ",
+        "the credential provider was not enabled: ",
+    ];
+    let inner = layers.iter().find_map(|layer| text.strip_prefix(layer));
+    inner.unwrap_or(&text).to_owned()
 }
 
 fn no_credentials(problem: String) -> ApiError {

@@ -7,6 +7,7 @@ use aws_config::profile::{self, Profile};
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 
+use super::error::chain;
 use crate::domain::arn;
 use crate::domain::{AccountId, IamRoleArn};
 
@@ -19,14 +20,23 @@ pub(super) struct Profiles {
     pub(super) with_keys: Vec<String>,
     /// All.
     pub(super) all: Vec<String>,
+    /// Why the files cannot be read, if they cannot.
+    pub(super) problem: Option<String>,
 }
 
-/// Reads the AWS configuration files; none, or broken ones, are as good as empty here, because the
-/// credentials chain reports them.
+/// Reads the AWS configuration files; none, or broken ones, are as good as empty here. The credentials chain says that
+/// they are broken, and not where.
 pub(super) async fn read(account: &AccountId) -> Profiles {
     let files = EnvConfigFiles::default();
-    let Ok(set) = profile::load(&Fs::real(), &Env::real(), &files, None).await else {
-        return Profiles::default();
+    let set = match profile::load(&Fs::real(), &Env::real(), &files, None).await {
+        Ok(set) => set,
+        Err(error) => {
+            let problem = chain(&error).split_whitespace().collect::<Vec<_>>().join(" ");
+            return Profiles {
+                problem: Some(problem),
+                ..Profiles::default()
+            };
+        }
     };
     let mut names: Vec<&str> = set.profiles().collect();
     names.sort_unstable();

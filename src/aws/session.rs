@@ -6,7 +6,7 @@ use aws_config::profile::ProfileFileRegionProvider;
 
 use super::backup::BackupClient;
 use super::credentials::RenewableCredentials;
-use super::error::{ApiError, ErrorClass, SessionError};
+use super::error::{ASSUME_ROLE, ApiError, ErrorClass, SessionError};
 use super::loading::{Loaded, load};
 use super::origin::Origin;
 use super::profiles::{self, Profiles};
@@ -50,14 +50,14 @@ pub async fn connect(settings: SideSettings, context: Context) -> Result<BackupC
     if let Err(error) = &found
         && (named || error.class != ErrorClass::Credentials)
     {
-        if let Some(hint) = no_such_profile(&settings).await {
-            return Err(failed(&settings, error.clone(), hint));
-        }
-        let hint = hint(&settings, settings.profile.as_deref()).await;
+        let hint = match hint_of_files(&settings, &profiles::read(&settings.account).await) {
+            Some(hint) => hint,
+            None => hint(&settings, settings.profile.as_deref()).await,
+        };
         return Err(failed(&settings, error.clone(), hint));
     }
     if named {
-        return Err(wrong(&settings, found, &Profiles::default()));
+        return Err(wrong(&settings, found, &Profiles::default()).await);
     }
     let profiles = profiles::read(&settings.account).await;
     match by_profile(&settings, &profiles).await {
@@ -73,7 +73,7 @@ pub async fn connect(settings: SideSettings, context: Context) -> Result<BackupC
             let hint = hint(&settings, Some(&profile)).await;
             Err(failed(&settings, error, hint))
         }
-        Err(None) => Err(wrong(&settings, found, &profiles)),
+        Err(None) => Err(wrong(&settings, found, &profiles).await),
     }
 }
 
@@ -124,63 +124,77 @@ async fn by_profile(
     found
 }
 
-/// What to do if the profile that was named is not there.
-async fn no_such_profile(settings: &SideSettings) -> Option<String> {
-    let name = settings.profile.as_ref()?;
-    let all = profiles::read(&settings.account).await.all;
-    if all.is_empty() || all.contains(name) {
+/// What to do if the profile that was named, by the option or by `AWS_PROFILE`, is not there.
+fn no_such_profile(settings: &SideSettings, profiles: &Profiles) -> Option<String> {
+    let option = format!("--{}-profile", settings.side.option_prefix());
+    let (place, name) = match &settings.profile {
+        Some(name) => (option, name.clone()),
+        None => ("AWS_PROFILE".to_owned(), std::env::var("AWS_PROFILE").ok()?),
+    };
+    let all = &profiles.all;
+    if all.is_empty() || name.is_empty() || all.contains(&name) {
         return None;
     }
-    let prefix = settings.side.option_prefix();
-    let near = did_you_mean(name, all.iter().map(String::as_str));
+    let near = did_you_mean(&name, all.iter().map(String::as_str));
     Some(format!(
-        "--{prefix}-profile: the AWS configuration has no profile `{name}`; {}it has {}",
+        "{place}: the AWS configuration has no profile `{name}`; {}it has {}",
         near.map_or_else(String::new, |near| format!("{near} ")),
         all.join(", ")
     ))
 }
 
+/// What to do about files that cannot be read, or a profile that is not there, if that is why there are no credentials.
+fn hint_of_files(settings: &SideSettings, profiles: &Profiles) -> Option<String> {
+    let problem = profiles.problem.as_ref();
+    let broken = problem.map(|problem| format!("mend the AWS configuration files: {problem}"));
+    broken.or_else(|| no_such_profile(settings, profiles))
+}
+
 async fn hint(settings: &SideSettings, profile: Option<&str>) -> String {
     let prefix = settings.side.option_prefix();
     let advice = Origin::find(profile).await.advice();
-    format!("check --{prefix}-profile and --{prefix}-role-arn, or renew the credentials; {advice}")
+    format!("{advice}, or check --{prefix}-profile and --{prefix}-role-arn")
 }
 
 fn failed(settings: &SideSettings, error: ApiError, hint: String) -> SessionError {
-    if error.class == ErrorClass::Credentials {
+    let (side, account) = (settings.side, settings.account.clone());
+    if error.operation == ASSUME_ROLE {
+        SessionError::Role {
+            side,
+            account,
+            source: Box::new(error),
+        }
+    } else if error.class == ErrorClass::Credentials {
+        // Those that AWS was never shown have no code of AWS's.
+        let problem = if error.http_status.is_some() {
+            error.reason()
+        } else {
+            error.message
+        };
         SessionError::NoCredentials {
-            side: settings.side,
-            account: settings.account.clone(),
-            problem: error.message,
+            side,
+            account,
+            problem,
             hint,
         }
     } else {
         SessionError::Sts {
-            side: settings.side,
-            source: error,
+            side,
+            account,
+            source: Box::new(error),
         }
     }
 }
 
-fn wrong(settings: &SideSettings, found: Result<String, ApiError>, profiles: &Profiles) -> SessionError {
-    let prefix = settings.side.option_prefix();
-    let candidates = if profiles.of_account.is_empty() {
-        &profiles.all
-    } else {
-        &profiles.of_account
-    };
-    let hint = if candidates.is_empty() {
-        format!("name the identity with --{prefix}-profile or --{prefix}-role-arn")
-    } else {
-        format!(
-            "name the identity with --{prefix}-profile or --{prefix}-role-arn; {} in the AWS configuration: {}",
-            if profiles.of_account.is_empty() {
-                "profiles"
-            } else {
-                "profiles of this account"
-            },
-            candidates.join(", ")
-        )
+/// The identity is not the one that is needed, and no other could be found.
+async fn wrong(
+    settings: &SideSettings,
+    found: Result<String, ApiError>,
+    profiles: &Profiles,
+) -> SessionError {
+    let hint = match &found {
+        Ok(_) => named(settings, profiles),
+        Err(error) => hint_without_identity(settings, error, profiles).await,
     };
     match found {
         Ok(identity) => SessionError::WrongAccount {
@@ -190,5 +204,44 @@ fn wrong(settings: &SideSettings, found: Result<String, ApiError>, profiles: &Pr
             hint,
         },
         Err(error) => failed(settings, error, hint),
+    }
+}
+
+/// How an identity is named, and which there are.
+fn named(settings: &SideSettings, profiles: &Profiles) -> String {
+    let prefix = settings.side.option_prefix();
+    let options = format!("name the identity with --{prefix}-profile or --{prefix}-role-arn");
+    let (what, candidates) = if profiles.of_account.is_empty() {
+        ("profiles", &profiles.all)
+    } else {
+        ("profiles of this account", &profiles.of_account)
+    };
+    if candidates.is_empty() {
+        return options;
+    }
+    format!(
+        "{options}; {what} in the AWS configuration: {}",
+        candidates.join(", ")
+    )
+}
+
+async fn hint_without_identity(settings: &SideSettings, error: &ApiError, profiles: &Profiles) -> String {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if is_set("AWS_ACCESS_KEY_ID") && !is_set("AWS_SECRET_ACCESS_KEY") {
+        return "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY: set both, or neither".to_owned();
+    }
+    if let Some(hint) = hint_of_files(settings, profiles) {
+        return hint;
+    }
+    let named = named(settings, profiles);
+    if error.http_status.is_some() {
+        // There are some, and AWS does not take them.
+        format!("{}, or {named}", Origin::find(None).await.advice())
+    } else if profiles.all.is_empty() {
+        format!(
+            "make a profile (aws configure sso), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or {named}"
+        )
+    } else {
+        named
     }
 }

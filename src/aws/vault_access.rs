@@ -68,7 +68,7 @@ pub enum VaultSetupError {
         /// Its size.
         bytes: usize,
         /// What AWS said.
-        source: ApiError,
+        source: Box<ApiError>,
     },
 }
 
@@ -140,7 +140,7 @@ fn refused(source: ApiError, vault: &BackupVaultName, bytes: usize) -> VaultSetu
         ErrorClass::InvalidRequest | ErrorClass::Quota if is_long => VaultSetupError::PolicyTooLarge {
             vault: vault.clone(),
             bytes,
-            source,
+            source: Box::new(source),
         },
         _ => source.into(),
     }

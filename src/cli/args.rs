@@ -210,7 +210,7 @@ pub struct ConnectionArgs {
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_CREDENTIAL_WAIT", value_name = "MINUTES", default_value = "10", value_parser = parse_not_negative)]
     pub credential_wait: f64,
     /// Concurrent AWS calls that read one long list, 1 to 50; 1 reads page after page, in AWS's order
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_LIST_WORKERS", value_name = "NUM", default_value = "12", value_parser = clap::value_parser!(u16).range(1..=50))]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_LIST_WORKERS", value_name = "NUM", default_value = "12", value_parser = whole::<u16>(1, 50))]
     pub list_workers: u16,
 }
 
@@ -337,6 +337,22 @@ pub use super::plan_options::PlanOptions;
 pub use super::preflight_args::PreflightArgs;
 pub use super::state_args::{FailuresArgs, StatusArgs};
 pub use super::vault_options::VaultOptions;
+
+/// Reads whole numbers from `least` to `most`.
+pub(crate) fn whole<T: TryFrom<u32>>(least: u32, most: u32) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let number = text
+            .parse::<u32>()
+            .ok()
+            .filter(|number| (least..=most).contains(number));
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| match most {
+                u32::MAX => format!("it must be a whole number, {least} or greater"),
+                _ => format!("it must be a whole number from {least} to {most}"),
+            })
+    }
+}
 
 /// Reads a number greater than zero; fractions are allowed.
 pub(crate) fn parse_positive(text: &str) -> Result<f64, String> {

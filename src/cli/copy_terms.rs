@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{DestArgs, FilterOptions, SourceArgs, VaultOptions, parse_minutes, parse_positive};
+use super::args::{DestArgs, FilterOptions, SourceArgs, VaultOptions, parse_minutes, parse_positive, whole};
 use super::copy_args::{MaxInFlight, parse_in_flight, parse_limit};
 use crate::copy::retention::Retention;
-use crate::domain::IamRoleArn;
+use crate::domain::{IamRoleArn, arn};
 
 /// What is copied, and how.
 #[derive(Debug, Clone, Args)]
@@ -26,13 +26,13 @@ pub struct CopyTerms {
     #[command(flatten)]
     pub filter: FilterOptions,
     /// Concurrent AWS calls, 1 to 50
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_WORKERS", value_name = "NUM", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=50), help_heading = "Pace")]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_WORKERS", value_name = "NUM", default_value = "10", value_parser = whole::<u16>(1, 50), help_heading = "Pace")]
     pub workers: u16,
     /// Copy jobs in flight, 1 to 1000, or `auto` to find what AWS takes [default: the number of workers]
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_MAX_IN_FLIGHT", value_name = "NUM|auto", value_parser = parse_in_flight, help_heading = "Pace")]
     pub max_in_flight: Option<MaxInFlight>,
     /// Copy jobs in flight for one resource, 1 to 30; AWS runs one at a time
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MAX_IN_FLIGHT_PER_RESOURCE", value_name = "NUM", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=30), help_heading = "Pace")]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MAX_IN_FLIGHT_PER_RESOURCE", value_name = "NUM", default_value = "1", value_parser = whole::<u16>(1, 30), help_heading = "Pace")]
     pub max_in_flight_per_resource: u16,
     /// Copy jobs in flight of one resource type, such as EBS=20; may be repeated
     #[arg(long, env = "SHUFFLE_AWS_VAULTS_LIMIT", value_name = "TYPE=NUM", value_parser = parse_limit, value_delimiter = ',', help_heading = "Pace")]
@@ -75,7 +75,7 @@ pub struct CopyTerms {
     )]
     pub retention: Retention,
     /// Skip points that expire within this many days
-    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MIN_REMAINING_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Copies")]
+    #[arg(long, env = "SHUFFLE_AWS_VAULTS_MIN_REMAINING_DAYS", value_name = "DAYS", value_parser = whole::<u32>(1, u32::MAX), help_heading = "Copies")]
     pub min_remaining_days: Option<u32>,
     /// Copy points whose status is EXPIRED too
     #[arg(long, help_heading = "Copies")]
@@ -91,7 +91,20 @@ pub struct CopyTerms {
         long,
         env = "SHUFFLE_AWS_VAULTS_DEST_KMS_KEY_ARN",
         value_name = "ARN",
+        value_parser = parse_kms_key_arn,
         help_heading = "Copies"
     )]
     pub dest_kms_key_arn: Option<String>,
+}
+
+/// Reads the ARN of a KMS key, or of an alias of one.
+fn parse_kms_key_arn(text: &str) -> Result<String, String> {
+    let is_key = |resource: &str| ["key/", "alias/"].iter().any(|kind| resource.starts_with(kind));
+    match arn::split(text) {
+        Some(parts) if parts.service == "kms" && is_key(parts.resource) => Ok(text.to_owned()),
+        _ => Err(
+            "it must be the ARN of a KMS key, such as arn:aws:kms:us-east-1:987654321098:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+                .to_owned(),
+        ),
+    }
 }

@@ -19,6 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry};
 
 use super::args::{GlobalArgs, When};
+use super::config::from_environment;
 use super::repeats::Repeats;
 use crate::error::AppError;
 use crate::report::{Console, LogFormat, error_object, escape_controls, sanitize};
@@ -263,7 +264,7 @@ impl Visit for Line {
 
 /// Shows an error and what to do next.
 pub(crate) fn show_error(error: &AppError, colour: bool, console: &Console) {
-    let hint = error.hint();
+    let hint = hint(error);
     console.error(&error_text(error, colour), &error.to_string(), hint.as_deref());
 }
 
@@ -271,10 +272,23 @@ pub(crate) fn show_error(error: &AppError, colour: bool, console: &Console) {
 pub(crate) fn show_error_at_once(error: &AppError, colour: bool, format: LogFormat) {
     let text = match format {
         LogFormat::Text => error_text(error, colour),
-        LogFormat::Json => error_object(&error.to_string(), error.hint().as_deref()),
+        LogFormat::Json => error_object(&error.to_string(), hint(error).as_deref()),
     };
     // Nobody can be told that stderr is closed.
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// What to do next, and which variables set the options that are wrong: nobody sees them on the command line.
+fn hint(error: &AppError) -> Option<String> {
+    let hint = error.hint()?;
+    let variables = match error {
+        AppError::Usage { problem, .. } => from_environment(problem),
+        _ => None,
+    };
+    Some(match variables {
+        Some(variables) => format!("{hint} ({variables})"),
+        None => hint,
+    })
 }
 
 /// Says a line where there is no console yet.
@@ -293,7 +307,7 @@ fn error_text(error: &AppError, colour: bool) -> String {
     };
     let text = error.to_string();
     let mut shown = format!("{style}ERROR{style:#}: {}\n", sanitize(&text));
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = hint(error) {
         shown.push_str("  Help: ");
         shown.push_str(&sanitize(&hint));
         shown.push('\n');

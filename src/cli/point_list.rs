@@ -28,7 +28,8 @@ impl PointList {
     pub(super) async fn read(option: &'static str, file: PathBuf) -> Result<Self, AppError> {
         let reading = tokio::task::spawn_blocking(move || {
             let bytes = std::fs::read(&file);
-            let bytes = bytes.map_err(|error| AppError::io(format!("read {}", file.display()), error))?;
+            let bytes =
+                bytes.map_err(|error| AppError::io(format!("read {option} {}", file.display()), error))?;
             Self::parse(option, file, &bytes)
         });
         reading
@@ -39,7 +40,7 @@ impl PointList {
     fn parse(option: &str, file: PathBuf, bytes: &[u8]) -> Result<Self, AppError> {
         let problem = |what: String| {
             AppError::usage(
-                format!("{option}: {}: {what}", file.display()),
+                format!("{option} {}: {what}", file.display()),
                 "one recovery point ARN a line, or a CSV file with a recovery_point_arn column",
             )
         };
@@ -47,7 +48,7 @@ impl PointList {
         let mut column = None;
         let mut arns = HashSet::new();
         for record in reader.records() {
-            let record = record.map_err(|error| problem(error.to_string()))?;
+            let record = record.map_err(|error| problem(small_csv::problem(text, &error)))?;
             if column.is_none() {
                 column = record.iter().position(|name| name == COLUMN);
                 if column.is_some() {

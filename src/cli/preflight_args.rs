@@ -42,9 +42,16 @@ impl PreflightArgs {
                 .unwrap_or_default()
                 .trim_start_matches("error: ")
                 .to_owned();
+            let option = what.split_once("--").map_or("", |(_, rest)| rest);
+            let option = option.split(|letter: char| !letter.is_ascii_lowercase() && letter != '-');
+            let variable = option
+                .take(1)
+                .collect::<String>()
+                .replace('-', "_")
+                .to_uppercase();
             AppError::usage(
                 format!("the environment has something that `copy` does not take: {what}"),
-                "see: shuffle-aws-vaults copy --help",
+                format!("mend the environment variable SHUFFLE_AWS_VAULTS_{variable}, or unset it"),
             )
         };
         let mut line = vec!["--source-account", self.terms.source.source_account.as_str()];

@@ -39,7 +39,7 @@ fn parse(bytes: &[u8]) -> Result<Prices, String> {
     let mut prices = Prices::default();
     let mut columns: Option<[Option<usize>; 4]> = None;
     for record in reader.records() {
-        let record = record.map_err(|error| error.to_string())?;
+        let record = record.map_err(|error| small_csv::problem(text, &error))?;
         let Some(at) = columns else {
             columns = Some(header(&record)?);
             continue;
@@ -132,7 +132,7 @@ mod tests {
             ("EBS,1,0,USD\n\nEFS,1,0,EUR\n", "line 4: the currency EUR differs"),
             ("EBS,1,0,USD\nEBS,1,0,USD\n", "line 3: EBS has a price already"),
             (",1,0,USD\n", "line 2: there is no resource type"),
-            ("EBS,1\n", "CSV error"),
+            ("EBS,1\n", "line 2: 2 values instead of the 4 of the first line"),
         ] {
             let problem = parse(format!("{header}{rows}").as_bytes()).unwrap_err();
             assert!(problem.starts_with(wanted), "{problem}");

@@ -53,7 +53,9 @@ impl Selection {
             && after.at(now) >= before.at(now)
         {
             return Err(AppError::usage(
-                format!("nothing is made after {after} and before {before}"),
+                format!(
+                    "--created-after {after} is not before --created-before {before}: no recovery point passes both"
+                ),
                 "--created-after takes the earlier moment; an age such as 90d is that of the oldest point",
             ));
         }

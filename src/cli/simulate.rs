@@ -41,6 +41,17 @@ pub enum SimulateError {
     },
 }
 
+impl SimulateError {
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Sim(_) => "check --seed-file and --port (0 takes a free one)",
+            Self::Run { .. } => "check the command behind `--`, and PATH",
+            Self::Io { .. } => "check the path, its permissions and the disk's free space",
+        }
+    }
+}
+
 fn io_error(action: impl Into<String>) -> impl FnOnce(io::Error) -> SimulateError {
     let action = action.into();
     move |source| SimulateError::Io { action, source }

@@ -23,6 +23,18 @@ pub(super) struct ChosenVault {
     pub(super) destination: BackupVaultName,
 }
 
+/// What the options come to.
+#[derive(Debug, Default)]
+pub(super) struct Choice {
+    /// Vaults that can be copied, in the order of the options; all vaults by name.
+    pub(super) chosen: Vec<ChosenVault>,
+    /// Vaults that are named and cannot be used, with what is wrong with each.
+    pub(super) unusable: Vec<Unusable>,
+}
+
+/// A vault that cannot be used, and why.
+type Unusable = Box<(BackupVaultName, AppError)>;
+
 /// The vaults that the options name, in their order; all vaults by name.
 ///
 /// # Errors
@@ -32,14 +44,37 @@ pub(super) async fn choose(
     dest: &DestArgs,
     client: &BackupClient,
 ) -> Result<Vec<ChosenVault>, AppError> {
+    let choice = choose_each(options, dest, client).await?;
+    let mut unusable = choice.unusable.into_iter().rev().map(|unusable| unusable.1);
+    let Some(last) = unusable.next() else {
+        return Ok(choice.chosen);
+    };
+    // Each is told, so that nobody mends one after the other.
+    for error in unusable.rev() {
+        tracing::error!("{error}; {}", error.hint().unwrap_or_default());
+    }
+    Err(last)
+}
+
+/// The same where one that cannot be used does not stand in the way of the others.
+///
+/// # Errors
+/// As the calls that are about no single vault.
+pub(super) async fn choose_each(
+    options: &VaultOptions,
+    dest: &DestArgs,
+    client: &BackupClient,
+) -> Result<Choice, AppError> {
+    let mut choice = Choice::default();
     if !options.pairs.is_empty() {
-        let pairs = stream::iter(&options.pairs).map(|(source, destination)| async move {
-            Ok::<_, AppError>(ChosenVault {
-                source: source_vault::require(client, source).await?,
-                destination: destination.clone(),
-            })
-        });
-        return pairs.buffered(VAULTS_AT_ONCE).try_collect().await;
+        let (names, destinations): (Vec<_>, Vec<_>) = options.pairs.iter().cloned().unzip();
+        for (found, destination) in each(client, &names).await.into_iter().zip(destinations) {
+            match found {
+                Ok(source) => choice.chosen.push(ChosenVault { source, destination }),
+                Err(unusable) => choice.unusable.push(unusable),
+            }
+        }
+        return Ok(choice);
     }
     let map = match &options.vault_map {
         Some(file) => VaultMap::read(file)?,
@@ -49,7 +84,7 @@ pub(super) async fn choose(
         let found = all(client, &options.exclude_vault).await?;
         let names: Vec<BackupVaultName> = found.iter().map(|vault| vault.name.clone()).collect();
         warn_of_unused(&map, &names);
-        found
+        found.into_iter().map(Ok).collect()
     } else {
         let names = if options.vault.is_empty() {
             map.sources().cloned().collect()
@@ -57,36 +92,44 @@ pub(super) async fn choose(
             options.vault.clone()
         };
         warn_of_unused(&map, &names);
-        let sources = stream::iter(&names).map(|name| source_vault::require(client, name));
-        sources.buffered(VAULTS_AT_ONCE).try_collect().await?
+        each(client, &names).await
     };
-    let named = |source: &BackupVault| {
-        let given = dest.dest_vault.as_ref().or_else(|| map.destination(&source.name));
-        given.unwrap_or(&source.name).clone()
-    };
-    let mut chosen = Vec::new();
-    let mut impossible = Vec::new();
     for source in sources {
-        let destination = named(&source);
-        if destination.as_str().parse::<BackupVaultName>().is_err() {
-            impossible.push(source.name.to_string());
+        let usable = source.and_then(|source| {
+            let given = dest.dest_vault.as_ref().or_else(|| map.destination(&source.name));
+            let destination = given.unwrap_or(&source.name).clone();
+            if destination.as_str().parse::<BackupVaultName>().is_ok() {
+                return Ok(ChosenVault { source, destination });
+            }
+            let error = no_such_name(&destination, options.vault.len() == 1);
+            Err(Box::new((source.name, error)))
+        });
+        match usable {
+            Ok(vault) => choice.chosen.push(vault),
+            Err(unusable) => choice.unusable.push(unusable),
         }
-        chosen.push(ChosenVault { source, destination });
     }
-    if impossible.is_empty() {
-        return Ok(chosen);
-    }
-    Err(AppError::usage(
-        format!(
-            "no vault can be created under the name of {}, which is one of AWS Backup's own",
-            impossible.join(", ")
-        ),
-        if options.vault.len() == 1 {
+    Ok(choice)
+}
+
+/// Vaults by name, several looked for at a time.
+async fn each(client: &BackupClient, names: &[BackupVaultName]) -> Vec<Result<BackupVault, Unusable>> {
+    let found = stream::iter(names).map(|name| async move {
+        let found = source_vault::require(client, name).await;
+        found.map_err(|error| Box::new((name.clone(), error)))
+    });
+    found.buffered(VAULTS_AT_ONCE).collect().await
+}
+
+fn no_such_name(name: &BackupVaultName, is_one: bool) -> AppError {
+    AppError::usage(
+        format!("no vault can be created under the name of {name}, which is one of AWS Backup's own"),
+        if is_one {
             "name its destination with --dest-vault"
         } else {
             "name its destination in a --vault-map, or leave it out with --exclude-vault"
         },
-    ))
+    )
 }
 
 /// Every vault that holds points. AWS calls the number of points that it lists approximate, so that one that

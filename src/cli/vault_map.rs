@@ -60,7 +60,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<(BackupVaultName, BackupVaultName)>, String
     let mut pairs = Vec::new();
     let mut lines: HashMap<BackupVaultName, usize> = HashMap::new();
     for (number, record) in reader.records().enumerate() {
-        let record = record.map_err(|error| error.to_string())?;
+        let record = record.map_err(|error| small_csv::problem(text, &error))?;
         let line = small_csv::line_of(text, &record);
         if number == 0 && record.iter().eq(HEADER) {
             continue;

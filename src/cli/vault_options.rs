@@ -1,5 +1,6 @@
 //! Which backup vaults are copied or verified, and where each goes.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -51,12 +52,10 @@ impl VaultOptions {
                 "leave one out, or take the other as well",
             ));
         }
-        let mut names = self.vault.clone();
-        names.sort();
-        names.dedup();
-        if names.len() < self.vault.len() {
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = self.vault.iter().find(|name| !seen.insert(*name)) {
             return Err(AppError::usage(
-                "--vault names a vault twice",
+                format!("--vault names {twice} twice"),
                 "name each vault once",
             ));
         }

@@ -7,6 +7,7 @@ use chrono::Utc;
 
 use super::Session;
 use super::args::VerifyArgs;
+use super::failures;
 use super::output::to_stdout;
 use super::selection::Selection;
 use super::vault_choice::{self, ChosenVault};
@@ -18,7 +19,7 @@ use crate::domain::{BackupVaultArn, RecoveryPoint};
 use crate::error::{AppError, Outcome};
 use crate::report::{self, AuditedVault, OutputFormat, PointAudit, WholeFile};
 use crate::state::location::Newest;
-use crate::state::{self, Items, StateError, directory, location};
+use crate::state::{Items, StateError, directory, location};
 use crate::verify::{Comparison, Finding, VaultVerification, compare};
 
 /// Options that do not go together.
@@ -130,8 +131,10 @@ async fn verify_vault(
         destination.sorted_recovery_points(dest_name).await?
     } else {
         tracing::warn!(
-            "the destination vault {dest_name} does not exist in account {}",
-            destination.account()
+            "the destination vault {dest_name} does not exist in account {}, Region {}; if the copies are elsewhere, say \
+             where with --dest-vault and --dest-region",
+            destination.account(),
+            destination.region()
         );
         Vec::new()
     };
@@ -216,7 +219,7 @@ fn recorded(args: &VerifyArgs, vault: &BackupVault, dest_arn: &BackupVaultArn) -
             }
         }
     };
-    let loaded = state::load(&path)?;
+    let loaded = failures::load(&path)?;
     if loaded.header.source_vault != vault.name || loaded.header.destination_vault_arn != *dest_arn {
         let differences = format!(
             "it copies {} to {}",

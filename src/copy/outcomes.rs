@@ -175,7 +175,11 @@ impl Engine<'_> {
 
     /// AWS will not copy the point.
     pub(super) fn refused(&mut self, id: ItemId, error: ApiError, now: Moment) {
-        self.remedy(id, error.code, error.message, now);
+        let message = match error.request_id {
+            Some(request) => format!("{} (request id {request})", error.message),
+            None => error.message,
+        };
+        self.remedy(id, error.code, message, now);
     }
 
     /// AWS runs as many jobs of the item's type as it may.
@@ -252,7 +256,14 @@ impl Engine<'_> {
         let denied = seen.listing_denied;
         self.poller.learn(&seen);
         if let Some(error) = &seen.error {
-            tracing::warn!(%error, "could not see the state of all copy jobs; trying again at the next poll");
+            let next = match error.class {
+                ErrorClass::AccessDenied => error.hint().map_or_else(String::new, |hint| format!("; {hint}")),
+                _ => String::new(),
+            };
+            tracing::warn!(
+                %error,
+                "could not see the state of all copy jobs; trying again at the next poll{next}"
+            );
             if error.class == ErrorClass::Credentials {
                 self.raise(StopReason::CredentialsGone);
             }

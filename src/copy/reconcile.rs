@@ -41,7 +41,12 @@ pub async fn read(
     match jobs.await {
         Ok(()) => {}
         Err(error) if error.class == ErrorClass::AccessDenied => {
-            tracing::warn!(%error, "cannot look for copy jobs that are under way already");
+            tracing::warn!(
+                %error,
+                "cannot look for copy jobs that are under way already: what another run has just started may be copied \
+                 twice; {}",
+                error.hint().unwrap_or_default()
+            );
         }
         Err(error) => return Err(error),
     }
@@ -68,7 +73,12 @@ async fn read_points(
         Ok(()) => evidence.vault_was_read(),
         Err(error) if error.class == ErrorClass::NotFound => evidence.vault_was_read(),
         Err(error) if error.class == ErrorClass::AccessDenied => {
-            tracing::warn!(%error, "cannot read the destination vault");
+            tracing::warn!(
+                %error,
+                "cannot read the destination vault: of the copies in it, only those of the last 30 days are known, from \
+                 their copy jobs; {}",
+                error.hint().unwrap_or_default()
+            );
         }
         Err(error) => return Err(error),
     }

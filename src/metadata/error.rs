@@ -94,7 +94,7 @@ impl MetadataError {
                     "the first line must name the columns, one of them resourceArn, separated by commas"
                 }
                 Self::NoColumn { near: Some(near), .. } => near,
-                Self::NoColumn { .. } => "name one of its columns; letters count",
+                Self::NoColumn { .. } => "name one of its columns; upper and lower case are told apart",
                 Self::DoubledColumn { .. } => "rename or remove one of the two",
                 Self::Broken { .. } => "mend that line; the file must be CSV in UTF-8",
                 Self::Changed(_) => {

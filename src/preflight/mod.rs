@@ -18,7 +18,7 @@ pub use place::{Space, clock, credentials, room_for_state, state_directory};
 pub use quotas::{region_quotas, vault_quota};
 pub use vaults::{
     DestinationFacts, destination_vault, missing_key, policy, source_keys, source_vault, types_with_own_key,
-    unusable_keys, unusable_source_vault, vault_key, vault_lock,
+    unusable_destination_vault, unusable_keys, unusable_policy, unusable_source_vault, vault_key, vault_lock,
 };
 
 /// What a finding means for the copies.

@@ -39,8 +39,22 @@ pub fn source_vault(vault: &BackupVault, tally: &PlanTally) -> Finding {
 
 /// A vault that cannot be planned.
 pub fn unusable_source_vault(vault: &str, problem: String, next_step: Option<String>) -> Finding {
+    unusable("source_vault", vault, problem, next_step)
+}
+
+/// A vault whose destination cannot be read.
+pub fn unusable_destination_vault(vault: &str, problem: String, next_step: Option<String>) -> Finding {
+    unusable("destination_vault", vault, problem, next_step)
+}
+
+/// A vault whose destination has an access policy that cannot be worked with.
+pub fn unusable_policy(vault: &str, problem: String, next_step: Option<String>) -> Finding {
+    unusable("vault_policy", vault, problem, next_step)
+}
+
+fn unusable(check: &'static str, vault: &str, problem: String, next_step: Option<String>) -> Finding {
     let next = next_step.unwrap_or_else(|| "mend that, then run the command again".to_owned());
-    Finding::problem("source_vault", problem, next).of(vault)
+    Finding::problem(check, problem, next).of(vault)
 }
 
 /// A destination vault, as it is and as it is to be.

@@ -42,7 +42,8 @@ impl WholeFile {
             let file = tempfile::Builder::new()
                 .prefix(".report-")
                 .permissions(fs::Permissions::from_mode(0o666))
-                .tempfile_in(directory)?;
+                .tempfile_in(directory);
+            let file = file.map_err(without_path)?;
             Target::Beside(BufWriter::new(file))
         };
         Ok(Self {
@@ -60,7 +61,9 @@ impl WholeFile {
         match self.to {
             Target::Itself(mut writer) => writer.flush(),
             Target::Beside(writer) => {
-                let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+                let file = writer
+                    .into_inner()
+                    .map_err(|error| without_path(error.into_error()))?;
                 crash::point("report written");
                 crash::write_fault("report sync")?;
                 file.as_file().sync_all()?;
@@ -73,17 +76,26 @@ impl WholeFile {
     }
 }
 
+/// The error without the name of a file that the operator has not given.
+fn without_path(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((words, _)) => io::Error::new(error.kind(), words.to_owned()),
+        None => error,
+    }
+}
+
 impl Write for WholeFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.to {
-            Target::Beside(writer) => writer.write(bytes),
+            Target::Beside(writer) => writer.write(bytes).map_err(without_path),
             Target::Itself(writer) => writer.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.to {
-            Target::Beside(writer) => writer.flush(),
+            Target::Beside(writer) => writer.flush().map_err(without_path),
             Target::Itself(writer) => writer.flush(),
         }
     }
@@ -125,6 +137,7 @@ mod tests {
         null.write_all(b"x").unwrap();
         null.finish().unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
-        assert!(WholeFile::begin(Path::new("/no/such/place/f")).is_err());
+        let error = WholeFile::begin(Path::new("/no/such/place/f")).unwrap_err();
+        assert_eq!(error.to_string(), "No such file or directory (os error 2)");
     }
 }

@@ -166,16 +166,25 @@ impl StateError {
                 "use the version of shuffle-aws-vaults that wrote it, or another --state-file".to_owned()
             }
             Self::OtherRun { .. } => "name the state file of this run, or another file, with --state-file".to_owned(),
-            Self::Locked { .. } => "wait for that run to end, or stop it".to_owned(),
+            Self::Locked { path, holder } => {
+                let stop = match kill(holder) {
+                    Some((process, host)) => format!("stop it on {host} with: kill {process}"),
+                    None => "stop it".to_owned(),
+                };
+                format!(
+                    "nothing was done and nothing has failed: another run is at work on it, which this shows: \
+                     shuffle-aws-vaults status {}. Wait for it to end, or {stop}; then go on with --resume",
+                    path.display()
+                )
+            }
             Self::NothingToResume { .. } => {
                 "leave out --resume to begin, or name the file with --state-file".to_owned()
             }
             Self::Unfinished { .. } => {
                 "go on with --resume, or start anew with --reset (the old file is kept as .bak)".to_owned()
             }
-            Self::Io { .. } | Self::JournalClosed { .. } => {
-                "check the disk's free space and the directory's permissions, then go on with --resume".to_owned()
-            }
+            Self::Io { path, source, .. } => of_file(path, source.kind()),
+            Self::JournalClosed { .. } => MAKE_ROOM.to_owned(),
             Self::NoHome => "set HOME, or name a file with --state-file".to_owned(),
             Self::NoLocks { .. } => {
                 "without a lock two runs could copy the same points; name a file on a local disk with --state-file"
@@ -192,6 +201,37 @@ impl StateError {
     }
 }
 
+/// Process and host of a lock's holder.
+fn kill(holder: &str) -> Option<(&str, &str)> {
+    let (process, rest) = holder.strip_prefix("process ")?.split_once(" on ")?;
+    Some((process, rest.split_once(" since ")?.0))
+}
+
+const MAKE_ROOM: &str = "check the disk's free space and the directory's permissions, or name a file elsewhere with \
+                         --state-file; then run the command again, with --resume if the run had begun";
+
+/// What to do about a file that cannot be used.
+fn of_file(path: &Path, problem: io::ErrorKind) -> String {
+    match problem {
+        io::ErrorKind::NotFound => {
+            let directory = path.parent().filter(|place| !place.as_os_str().is_empty());
+            let directory = directory.unwrap_or(Path::new("."));
+            format!(
+                "check the name given with --state-file; the directory {} must exist",
+                directory.display()
+            )
+        }
+        io::ErrorKind::PermissionDenied => {
+            "run as the user whose file or directory it is, or name a file in a directory of your own with --state-file"
+                .to_owned()
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "name a file on a file system that can be written to, with --state-file".to_owned()
+        }
+        _ => MAKE_ROOM.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,12 +239,33 @@ mod tests {
     #[test]
     fn each_error_says_what_to_do_next() {
         let path = || PathBuf::from("s.json");
+        let locked = |holder: &str| StateError::Locked {
+            path: path(),
+            holder: holder.to_owned(),
+        };
         for (error, words) in [
             (StateError::Checksum { path: path() }, "--reset"),
             (StateError::Unfinished { path: path() }, "go on with --resume"),
             (StateError::JournalClosed { path: path() }, "free space"),
             (StateError::NotAFile { path: path() }, "name the real file"),
             (StateError::NoHome, "set HOME"),
+            (
+                StateError::io("create", Path::new("/no/s.lock"), io::ErrorKind::NotFound.into()),
+                "the directory /no must exist",
+            ),
+            (
+                StateError::io("create", Path::new("s"), io::ErrorKind::PermissionDenied.into()),
+                "run as the user",
+            ),
+            (
+                StateError::io("write", Path::new("s"), io::ErrorKind::StorageFull.into()),
+                "with --resume if the run had begun",
+            ),
+            (
+                locked("process 12 on h since 2026-01-01T00:00:00Z"),
+                "stop it on h with: kill 12; then",
+            ),
+            (locked("another process"), "Wait for it to end, or stop it; then"),
         ] {
             let hint = error.hint().unwrap();
             assert!(hint.contains(words), "{error}: {hint}");

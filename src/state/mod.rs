@@ -30,5 +30,6 @@ pub use holder::{Holder, holder};
 pub use items::{IllegalTransition, ItemRow, Items};
 pub use journal::{JournalHandle, JournalLine, decode, encode};
 pub use lock::StateLock;
+pub(crate) use reading::words_of;
 pub use reading::{Loaded, load};
 pub use store::{Store, journal_path, old_journal_path};

@@ -191,8 +191,15 @@ fn parse<I: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<Document<I>, S
         path: path.to_owned(),
         line: error.line(),
         column: error.column(),
-        problem: error.to_string(),
+        problem: words_of(&error),
     })
+}
+
+/// What a parser says, without the place that it adds.
+pub(crate) fn words_of(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ")
+        .map_or_else(|| text.clone(), |(words, _)| words.to_owned())
 }
 
 fn check(path: &Path, probe: &Probe, text: &[u8]) -> Result<(), StateError> {

@@ -101,7 +101,8 @@ impl BackupClient {
             .call(OPERATION, RetryRule::Repeatable, || {
                 self.sdk.describe_copy_job().copy_job_id(id.as_str()).send()
             })
-            .await?;
+            .await
+            .map_err(|error| error.about(id))?;
         let job = answer.copy_job().ok_or_else(|| {
             ApiError::local(
                 OPERATION,

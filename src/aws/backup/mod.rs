@@ -170,6 +170,9 @@ impl BackupClient {
                 self.context.counters.retry();
                 tracing::warn!(
                     operation,
+                    account = self.account().as_str(),
+                    region = self.region().as_str(),
+                    cause = error.message,
                     "Transient error: {} (attempt {attempt}/{MOST_RETRIES})",
                     error.code
                 );
@@ -178,6 +181,7 @@ impl BackupClient {
             result = repeated => result,
             () = self.context.cancel.cancelled() => Err(ApiError::cancelled(operation, under_way.load(Ordering::Relaxed))),
         }
+        .map_err(|error| error.at(&self.settings))
     }
 
     /// One attempt. Rejected credentials are renewed and do not count; nor does, once, a signature that

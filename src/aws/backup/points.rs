@@ -31,7 +31,8 @@ impl BackupClient {
                     .set_next_token(next_token.clone())
                     .send()
             })
-            .await?;
+            .await
+            .map_err(|error| error.about(vault))?;
         let points = answer.recovery_points.unwrap_or_default().into_iter();
         Ok(Page {
             members: points

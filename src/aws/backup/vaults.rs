@@ -69,7 +69,8 @@ impl BackupClient {
                     .backup_vault_name(name.as_str())
                     .send()
             })
-            .await;
+            .await
+            .map_err(|error| error.about(name));
         match answer {
             Ok(vault) => Ok(Some(BackupVault {
                 name: name.clone(),
@@ -109,7 +110,8 @@ impl BackupClient {
                     .set_encryption_key_arn(encryption_key_arn.map(str::to_owned))
                     .send()
             })
-            .await;
+            .await
+            .map_err(|error| error.about(name));
         match answer {
             Ok(_) => Ok(()),
             Err(error) if error.code == "AlreadyExistsException" => Ok(()),
@@ -132,7 +134,8 @@ impl BackupClient {
                     .backup_vault_name(name.as_str())
                     .send()
             })
-            .await;
+            .await
+            .map_err(|error| error.about(name));
         match answer {
             Ok(answer) => Ok(answer.policy().map(str::to_owned)),
             Err(error) if error.class == ErrorClass::NotFound => Ok(None),
@@ -158,5 +161,6 @@ impl BackupClient {
         })
         .await
         .map(|_| ())
+        .map_err(|error| error.about(name))
     }
 }

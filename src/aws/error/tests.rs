@@ -1,7 +1,8 @@
 use aws_sdk_backup::config::http::HttpResponse;
-use aws_sdk_backup::error::ConnectorError;
+use aws_sdk_backup::error::{ConnectorError, ErrorMetadata};
 use aws_smithy_types::body::SdkBody;
 
+use super::text::doing;
 use super::*;
 
 type Found = SdkError<ErrorMetadata>;
@@ -40,7 +41,7 @@ fn what_aws_refused_was_not_done_and_what_broke_inside_may_have_been() {
     assert_eq!((broken.class, broken.in_doubt()), (ErrorClass::Transient, true));
     assert_eq!(
         (broken.code.as_str(), broken.message.as_str()),
-        ("HTTP 500", "AWS gave no reason")
+        ("HTTP 500", "the answer is not in AWS's form")
     );
     // A success that cannot be read.
     let unreadable = answer(200, Some("InvalidRequestException"), None);
@@ -131,7 +132,10 @@ fn hints_say_what_to_do_next() {
     for (error, wanted) in [
         (
             answer(403, Some("AccessDeniedException"), None),
-            Some("allow backup:StartCopyJob"),
+            Some(
+                "add to the policies of the identity that made the call: \
+                 {\"Effect\":\"Allow\",\"Action\":\"backup:StartCopyJob\",\"Resource\":\"*\"}",
+            ),
         ),
         (
             answer(400, Some("ExpiredTokenException"), None),
@@ -145,8 +149,31 @@ fn hints_say_what_to_do_next() {
             answer(400, Some("ThrottlingException"), None),
             Some("run again later"),
         ),
-        (answer(503, None, None), Some("check the network")),
-        (answer(400, Some("InvalidRequestException"), None), None),
+        (
+            answer(503, None, None),
+            Some("something else than AWS may have answered"),
+        ),
+        (
+            answer(503, Some("ServiceUnavailable"), None),
+            Some("this is a fault of AWS"),
+        ),
+        (
+            answer(200, None, None),
+            Some("something else than AWS may have answered"),
+        ),
+        (
+            answer(400, Some("InvalidRequestException"), None),
+            Some("change the option that AWS complains of"),
+        ),
+        (
+            answer(400, Some("LimitExceededException"), None),
+            Some("delete what is not needed"),
+        ),
+        (
+            answer(400, Some("ResourceNotFoundException"), None),
+            Some("check the name, the account and --region"),
+        ),
+        (ApiError::cancelled("ListCopyJobs", false), None),
     ] {
         let hint = error.hint();
         let begins = |hint: &String| wanted.is_some_and(|wanted| hint.starts_with(wanted));
@@ -156,7 +183,8 @@ fn hints_say_what_to_do_next() {
         );
         let session = SessionError::Sts {
             side: Side::Source,
-            source: error,
+            account: "123456789012".parse().unwrap(),
+            source: Box::new(error),
         };
         assert_eq!(session.hint(), hint);
     }
@@ -193,6 +221,12 @@ fn each_operation_has_words_of_its_own() {
         "ListCopyJobs",
         "DescribeCopyJob",
         "StartCopyJob",
+        "DescribeGlobalSettings",
+        "DescribeRegionSettings",
+        "GetRole",
+        "SimulatePrincipalPolicy",
+        "DescribeKey",
+        "GetCallerIdentity",
     ];
     let words: std::collections::BTreeSet<&str> = operations.map(doing).into();
     assert_eq!(words.len(), operations.len());
@@ -259,4 +293,142 @@ fn what_a_proxy_answers_is_no_refusal_of_aws() {
         assert_eq!(class_without_code(status), ErrorClass::Transient, "{status}");
     }
     assert_eq!(class_without_code(429), ErrorClass::Throttling);
+}
+
+/// Settings of the destination's side.
+fn destination() -> SideSettings {
+    let second = std::time::Duration::from_secs(1);
+    SideSettings {
+        side: Side::Destination,
+        account: "987654321098".parse().unwrap(),
+        region: "eu-west-1".parse().unwrap(),
+        profile: None,
+        role_arn: None,
+        external_id: None,
+        role_session_name: None,
+        connect_timeout: second,
+        read_timeout: second,
+        credential_wait: second,
+        list_workers: 1,
+    }
+}
+
+#[test]
+fn whom_was_asked_what_about_is_said() {
+    let at = |operation, class| {
+        let error = ApiError::local(operation, "X", "no", class);
+        let about = error.clone().about("v");
+        assert_eq!(about, error, "nothing is known of whom");
+        (error.at(&destination()), about.at(&destination()).about("v"))
+    };
+    let place = "in the destination account 987654321098, eu-west-1: no (X)";
+    let (plain, about) = at("ListBackupVaults", ErrorClass::Other);
+    assert_eq!(plain.to_string(), format!("ListBackupVaults {place}"));
+    assert_eq!(about.to_string(), format!("ListBackupVaults of v {place}"));
+    let (_, about) = at("GetBackupVaultAccessPolicy", ErrorClass::AccessDenied);
+    assert_eq!(
+        about.to_string(),
+        format!("Access denied when reading the access policy of v {place}")
+    );
+    let (_, about) = at("CreateBackupVault", ErrorClass::AccessDenied);
+    assert_eq!(
+        about.to_string(),
+        format!("Failed to create vault: Access denied for v {place}")
+    );
+    let (sts, _) = at("GetCallerIdentity", ErrorClass::Other);
+    assert_eq!(sts.to_string(), "GetCallerIdentity in eu-west-1: no (X)");
+    assert_eq!(sts.side(), Some(Side::Destination));
+}
+
+#[test]
+fn the_permission_is_the_one_that_aws_misses() {
+    let hint = |operation, message: &str| {
+        let error = ApiError::local(
+            operation,
+            "AccessDeniedException",
+            message,
+            ErrorClass::AccessDenied,
+        );
+        error.at(&destination()).hint().unwrap()
+    };
+    let statement = |action: &str| {
+        format!(
+            "add to the policies of the destination identity: \
+             {{\"Effect\":\"Allow\",\"Action\":\"{action}\",\"Resource\":\"*\"}}"
+        )
+    };
+    for (operation, action) in [
+        ("ListCopyJobs", "backup:ListCopyJobs"),
+        ("GetRole", "iam:GetRole"),
+        ("DescribeKey", "kms:DescribeKey"),
+        ("GetCallerIdentity", "sts:GetCallerIdentity"),
+    ] {
+        assert_eq!(hint(operation, "no"), statement(action));
+    }
+    let other = "User: x is not authorized to perform: kms:CreateGrant on resource: y";
+    let created = hint("CreateBackupVault", other);
+    assert!(created.starts_with(&statement("kms:CreateGrant")), "{created}");
+    assert!(created.ends_with(" and copy with --skip-dest-setup"), "{created}");
+    let denied = "x is not authorized to perform: backup:ListCopyJobs with an explicit deny in a service control policy";
+    assert_eq!(
+        hint("ListCopyJobs", denied),
+        "a policy denies backup:ListCopyJobs to the destination identity, whatever others allow: have that statement \
+         changed"
+    );
+}
+
+#[test]
+fn the_way_to_aws_is_described_by_where_it_ends() {
+    let hint = |error: &Found| {
+        let error = ApiError::from_sdk("ListCopyJobs", error).at(&destination());
+        (error.message.clone(), error.hint().unwrap())
+    };
+    let (message, next) = hint(&Found::dispatch_failure(ConnectorError::io("dns error".into())));
+    assert_eq!(message, "dns error");
+    assert!(next.contains("the Region eu-west-1 (--dest-region)"), "{next}");
+    let (_, next) = hint(&Found::timeout_error("slow"));
+    assert!(next.contains("--read-timeout"), "{next}");
+    let endpoint =
+        "failed to apply endpoint `x` to request `Request { body: secret }`: endpoint must contain scheme";
+    let (message, _) = hint(&Found::dispatch_failure(ConnectorError::other(
+        endpoint.into(),
+        None,
+    )));
+    assert_eq!(
+        message,
+        "the endpoint `x` is no URL of a service: endpoint must contain scheme"
+    );
+}
+
+#[test]
+fn a_role_that_cannot_be_assumed_says_what_sts_said() {
+    let refused = |code: Option<&'static str>, status: u16| {
+        let mut metadata = ErrorMetadata::builder().message("no");
+        if let Some(code) = code {
+            metadata = metadata.code(code);
+        }
+        let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+        response.headers_mut().insert("x-amzn-requestid", "r-1");
+        let error = ApiError::of_assume_role(&Found::service_error(metadata.build(), response));
+        assert_eq!(error.class, ErrorClass::Credentials);
+        SessionError::Role {
+            side: Side::Source,
+            account: "123456789012".parse().unwrap(),
+            source: Box::new(error),
+        }
+    };
+    let denied = refused(Some("AccessDenied"), 403);
+    assert_eq!(
+        denied.to_string(),
+        "no AWS credentials for the source account 123456789012: the role cannot be assumed: AssumeRole: no \
+         (AccessDenied, request id r-1)"
+    );
+    assert!(
+        denied
+            .hint()
+            .unwrap()
+            .starts_with("let the trust policy of the role")
+    );
+    let broken = refused(None, 503).hint().unwrap();
+    assert!(broken.starts_with("something else than AWS"), "{broken}");
 }

@@ -72,6 +72,11 @@ impl<'a> Typed<'a> {
 
     /// Whether the command line or the environment sets an option.
     fn has(&self, arg: &Arg) -> bool {
+        self.is_typed(arg) || variable_of(arg).is_some()
+    }
+
+    /// Whether the command line sets an option.
+    fn is_typed(&self, arg: &Arg) -> bool {
         let long = arg.get_long().unwrap_or_default();
         let is_long = |word: &str| {
             let rest = word.strip_prefix("--").and_then(|word| word.strip_prefix(long));
@@ -83,7 +88,6 @@ impl<'a> Typed<'a> {
                 .is_some_and(|short| letters.is_some_and(|letters| letters.contains(short)))
         };
         self.options().any(|word| is_long(word) || is_short(word))
-            || arg.get_env().is_some_and(|name| std::env::var_os(name).is_some())
     }
 
     /// The value of an option that is given once.
@@ -98,6 +102,28 @@ impl<'a> Typed<'a> {
         }
         None
     }
+}
+
+/// The environment variable that sets an option, if one does.
+fn variable_of(arg: &Arg) -> Option<&OsStr> {
+    arg.get_env().filter(|name| std::env::var_os(name).is_some())
+}
+
+/// Options of the command that the environment sets, and not the command line; each with its variable. `command` is
+/// built.
+pub(super) fn set_by_environment(command: &Command, arguments: &[OsString]) -> Vec<(String, String)> {
+    let Some((typed, name)) = Typed::new(command, arguments) else {
+        return Vec::new();
+    };
+    let options = command
+        .find_subcommand(name)
+        .into_iter()
+        .flat_map(Command::get_arguments);
+    let set = options.filter(|arg| !typed.is_typed(arg)).filter_map(|arg| {
+        let variable = variable_of(arg)?.to_string_lossy().into_owned();
+        Some((arg.get_long()?.to_owned(), variable))
+    });
+    set.collect()
 }
 
 /// The operator's own file, whether it is there or not.

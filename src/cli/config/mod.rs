@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 
-use layers::{Layered, Origin, layered, may_be_any};
+use layers::{Layered, Origin, layered, may_be_any, set_by_environment};
 pub(super) use show::run;
 
 use super::args::Cli;
@@ -22,7 +22,7 @@ use crate::error::AppError;
 
 /// Why there is no command line to go by.
 pub(super) enum Unparsed {
-    /// What clap says, and where a file has set what it complains of.
+    /// What clap says, and where a file or the environment has set what it complains of.
     Arguments(clap::Error, Option<String>),
     /// A configuration file.
     File(AppError),
@@ -57,7 +57,32 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Cli, Unparsed> {
     })
 }
 
-/// Where the option stands that an error is about, if a file has set it.
+/// Where options stand that a text is about, if not on the command line but in the environment.
+pub(super) fn from_environment(text: &str) -> Option<String> {
+    let is_told = |long: &str| {
+        let behind = text.split(long).skip(1);
+        behind
+            .into_iter()
+            .any(|rest| !rest.starts_with(|letter: char| letter.is_ascii_alphanumeric() || letter == '-'))
+    };
+    environment(is_told)
+}
+
+fn environment(is_told: impl Fn(&str) -> bool) -> Option<String> {
+    let mut command = Cli::command();
+    command.build();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let set = set_by_environment(&command, &arguments);
+    let told = set
+        .into_iter()
+        .filter(|(option, _)| is_told(&format!("--{option}")));
+    let places =
+        told.map(|(option, variable)| format!("--{option} is set in the environment variable {variable}"));
+    let places: Vec<String> = places.collect();
+    (!places.is_empty()).then(|| places.join("; "))
+}
+
+/// Where the option stands that an error is about, if a file or the environment has set it.
 fn blamed(error: &clap::Error, origins: &[Origin]) -> Option<String> {
     let told = [ContextKind::InvalidArg, ContextKind::PriorArg].map(|kind| error.get(kind));
     let names = |value: &ContextValue| match value {
@@ -66,12 +91,14 @@ fn blamed(error: &clap::Error, origins: &[Origin]) -> Option<String> {
         _ => Vec::new(),
     };
     let told: Vec<String> = told.into_iter().flatten().flat_map(names).collect();
-    let is_told = |origin: &&Origin| {
-        let option = format!("--{}", origin.option);
+    let is_told = |option: &str| {
         told.iter()
-            .any(|text| text.split([' ', '=', '[']).next() == Some(&option))
+            .any(|text| text.split([' ', '=', '[']).next() == Some(option))
     };
-    let places = origins.iter().filter(is_told).map(|origin| {
+    let of_files = origins
+        .iter()
+        .filter(|origin| is_told(&format!("--{}", origin.option)));
+    let of_files = of_files.map(|origin| {
         format!(
             "--{} is set in the configuration file {}, line {}",
             origin.option,
@@ -79,6 +106,6 @@ fn blamed(error: &clap::Error, origins: &[Origin]) -> Option<String> {
             origin.line
         )
     });
-    let places: Vec<String> = places.collect();
+    let places: Vec<String> = of_files.chain(environment(is_told)).collect();
     (!places.is_empty()).then(|| places.join("; "))
 }

@@ -266,7 +266,7 @@ impl CopyCommand {
             problems.extend(written.err());
         }
         for problem in &problems {
-            tracing::error!("{problem}");
+            tracing::error!("{problem}; {}", problem.hint().unwrap_or_default());
         }
         // What the caller has to know first is how the copying ended.
         Ok(match outcome {

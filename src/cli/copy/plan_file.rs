@@ -16,7 +16,7 @@ use crate::domain::{
     AccountId, BackupVaultName, IamRoleArn, Lifecycle, RecoveryPointArn, Region, ResourceArn,
 };
 use crate::error::AppError;
-use crate::state::Endpoint;
+use crate::state::{Endpoint, words_of};
 
 const FORMAT: &str = "shuffle-aws-vaults/plan";
 const VERSION: u32 = 1;
@@ -206,7 +206,14 @@ fn scan(path: &Path, mut each: impl FnMut(PlanPoint)) -> Result<(PlanHeader, Str
                 format!("it has version {version}, and this program knows {VERSION}"),
                 "use the program that made it, or a newer one",
             ),
-            _ => wrong(format!("line 1: it is no plan: {error}"), again),
+            _ => wrong(
+                format!(
+                    "line 1, column {}: it is no plan: {}",
+                    error.column(),
+                    words_of(&error)
+                ),
+                again,
+            ),
         }
     })?;
     if (&header.format, header.version) != (&FORMAT.to_owned(), VERSION) {
@@ -226,8 +233,12 @@ fn scan(path: &Path, mut each: impl FnMut(PlanPoint)) -> Result<(PlanHeader, Str
             break;
         }
         number += 1;
-        let point = serde_json::from_slice(&line)
-            .map_err(|error| wrong(format!("line {number}: it is no point of a plan: {error}"), again))?;
+        let point = serde_json::from_slice(&line).map_err(|error| {
+            wrong(
+                format!("line {number}: it is no point of a plan: {}", words_of(&error)),
+                again,
+            )
+        })?;
         each(point);
         points += 1;
         checksum.update(&line);

@@ -92,6 +92,25 @@ fn begin(
     })
 }
 
+/// Says that an unfinished run is there, or is on.
+fn tell_of_unfinished(path: &Path) {
+    let path_shown = path.display();
+    if let Some(holder) = state::holder(path) {
+        // A lock that a process on another machine has left looks the same.
+        let is = if holder.is_here { "is" } else { "seems to be" };
+        tracing::warn!(
+            "{} {is} at work on this vault, with the state file {path_shown}; a new run is begun beside it. If that is not \
+             meant, stop this one, and see: shuffle-aws-vaults status {path_shown}",
+            holder.text
+        );
+    } else {
+        tracing::info!(
+            "an unfinished run is in {path_shown}; --resume goes on with it. A new run is begun: what was copied already is \
+             found in the destination"
+        );
+    }
+}
+
 /// What is to be done about, or said of, the newest state of before when a new run is begun. It is put
 /// aside only when that run begins: one that is not confirmed must leave it for `--resume`.
 fn before_new_run(
@@ -106,11 +125,7 @@ fn before_new_run(
     }
     match heading {
         Ok((_, true)) => {}
-        Ok((_, false)) => tracing::info!(
-            "an unfinished run is in {}; --resume goes on with it. A new run is begun: what was copied already is \
-             found in the destination",
-            path.display()
-        ),
+        Ok((_, false)) => tell_of_unfinished(&path),
         Err(error) => tracing::warn!(
             "the newest state cannot be read, and is left as it is: {error}. A new run is begun: what was copied \
              already is found in the destination"

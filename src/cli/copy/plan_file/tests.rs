@@ -101,7 +101,11 @@ fn a_file_that_is_cut_off_anywhere_or_changed_is_none() {
         read(newer.as_bytes()).unwrap_err().contains("version")
             || read(newer.as_bytes()).unwrap_err().contains("form")
     );
-    assert!(read(b"{}\n").unwrap_err().contains("line 1: it is no plan"));
+    assert!(
+        read(b"{}\n")
+            .unwrap_err()
+            .contains("line 1, column 2: it is no plan")
+    );
 }
 
 proptest! {

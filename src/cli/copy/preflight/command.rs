@@ -72,30 +72,37 @@ async fn vaults(
 ) -> Vec<PreparedVault> {
     let copy = preparation.args;
     let mut unusable = |name: &str, error: &AppError| {
-        let finding = preflight::unusable_source_vault(name, error.to_string(), error.hint());
-        findings.push(finding);
+        let is_of_dest = match error {
+            AppError::Api(error) => error.side() == Some(Side::Destination),
+            _ => false,
+        };
+        let (text, hint) = (error.to_string(), error.hint());
+        findings.push(match error {
+            AppError::VaultSetup(_) => preflight::unusable_policy(name, text, hint),
+            _ if is_of_dest => preflight::unusable_destination_vault(name, text, hint),
+            _ => preflight::unusable_source_vault(name, text, hint),
+        });
     };
     let choose = async {
-        let chosen = vault_choice::choose(&copy.terms.vaults, &copy.terms.dest, &clients.source).await?;
+        let choice = vault_choice::choose_each(&copy.terms.vaults, &copy.terms.dest, &clients.source).await?;
         // What is wrong with the metadata file is one finding, however many vaults there are.
         preparation.selection.load().await?;
-        Ok::<_, AppError>(chosen)
+        Ok::<_, AppError>(choice)
     };
-    let chosen = match choose.await {
-        Ok(chosen) => chosen,
+    let choice = match choose.await {
+        Ok(choice) => choice,
         Err(error) => {
-            let names: Vec<&str> = copy
-                .terms
-                .vaults
-                .vault
-                .iter()
-                .map(BackupVaultName::as_str)
-                .collect();
-            unusable(&names.join(", "), &error);
+            let names = copy.terms.vaults.vault.iter().map(BackupVaultName::as_str);
+            let names = names.collect::<Vec<_>>().join(", ");
+            unusable(if names.is_empty() { "all" } else { &names }, &error);
             return Vec::new();
         }
     };
-    let prepared = stream::iter(chosen).map(|chosen| async move {
+    for unusable_one in &choice.unusable {
+        let (name, error) = &**unusable_one;
+        unusable(name.as_str(), error);
+    }
+    let prepared = stream::iter(choice.chosen).map(|chosen| async move {
         let name = chosen.source.name.clone();
         (name, Box::pin(preparation.vault(clients, chosen)).await)
     });
