@@ -55,9 +55,23 @@ struct Row {
     lifecycle: u32,
     attempt: u32,
     creation_date: DateTime<Utc>,
-    backup_size_bytes: Option<i64>,
+    size: Size,
     standing: Standing,
     particulars: Particulars,
+}
+
+/// Bytes of a point, if AWS gives them, in half the memory of an `Option`. No size is as small as what stands for none.
+#[derive(Debug, Clone, Copy)]
+struct Size(i64);
+
+impl Size {
+    fn new(bytes: Option<i64>) -> Self {
+        Self(bytes.unwrap_or(i64::MIN))
+    }
+
+    fn get(self) -> Option<i64> {
+        Some(self.0).filter(|bytes| *bytes != i64::MIN)
+    }
 }
 
 /// An item that is to be added, without a text of its own.
@@ -261,7 +275,7 @@ impl Items {
             lifecycle: lifecycle.map_or(0, |l| self.lifecycles.number(l, || l.clone()).saturating_add(1)),
             attempt: item.attempt,
             creation_date: item.creation_date,
-            backup_size_bytes: item.backup_size_bytes,
+            size: Size::new(item.backup_size_bytes),
             standing: Standing::Pending,
             particulars: Particulars::None,
         });
@@ -298,7 +312,7 @@ impl Items {
             }
         };
         self.counts.remove(row.standing);
-        self.counts.add(standing, bytes(row.backup_size_bytes));
+        self.counts.add(standing, bytes(row.size.get()));
         *row = Row {
             attempt,
             standing,

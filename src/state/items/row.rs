@@ -47,7 +47,7 @@ impl ItemRow<'_> {
 
     /// Its size, where AWS gives one.
     pub fn backup_size_bytes(&self) -> Option<i64> {
-        self.row.backup_size_bytes
+        self.row.size.get()
     }
 
     /// AWS's name of the resource's type.

@@ -277,3 +277,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_row_is_small_and_keeps_every_size() {
+    assert_eq!(size_of::<Row>(), 56);
+    for bytes in [None, Some(0), Some(-1), Some(i64::MAX)] {
+        assert_eq!(Size::new(bytes).get(), bytes);
+    }
+}
