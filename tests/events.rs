@@ -83,7 +83,9 @@ fn a_run_and_its_resume_are_one_story_in_which_every_point_ends() {
         }
         if name == "item_failed" {
             assert!(
-                event["cause"].is_string() && event["error_message"].is_string(),
+                ["cause", "error_message", "copy_job_id"]
+                    .iter()
+                    .all(|member| event[member].is_string()),
                 "{event}"
             );
         }

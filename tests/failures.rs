@@ -185,6 +185,8 @@ fn state_files_that_cannot_be_read_are_named_and_the_others_listed() {
     for wanted in ["there is no state file nothing.json", "rubbish.json, line 1"] {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
+    let (code, text, _) = listed(&rig, "nothing.json rubbish.json");
+    assert_eq!((code, text.as_str()), (1, ""), "that none failed is not known");
     let (code, text, _) = listed(&rig, "s.json s.json --output csv | head -1");
     assert_eq!((code, text.lines().count()), (0, 1));
 }

@@ -66,7 +66,7 @@ fn a_refused_call_names_account_region_vault_request_and_permission() {
             copy(""),
             &[
                 "4 failed: User: ",
-                "backup:StartCopyJob (request id ",
+                " error_code=AccessDeniedException request_id=",
                 "Help: allow backup:StartCopyJob, and iam:PassRole",
             ],
         ),

@@ -9,7 +9,7 @@ use crate::copy::event::ItemFailure;
 use crate::copy::failure::FailureCause;
 use crate::domain::in_milliseconds;
 use crate::error::{AppError, Outcome};
-use crate::report::{FailedPoint, FailureRows};
+use crate::report::{FailedPoint, FailureRows, OutputFormat};
 use crate::state::{self, ItemRow, Loaded, StateError};
 
 /// Reads a state file that the operator has named; a run on it may go on meanwhile.
@@ -25,11 +25,15 @@ pub(super) fn load(path: &Path) -> Result<Loaded, AppError> {
 
 pub(super) fn run(args: &FailuresArgs) -> Result<Outcome, AppError> {
     let mut problem = None;
+    let mut is_read = false;
     to_stdout(|out| {
         let mut rows = FailureRows::begin(args.form.output, out)?;
         for path in &args.states {
             match load(path) {
-                Ok(loaded) => list(path, &loaded, &args.cause, &mut rows, out)?,
+                Ok(loaded) => {
+                    is_read = true;
+                    list(path, &loaded, &args.cause, &mut rows, out)?;
+                }
                 // The others are listed all the same, and what is on stdout is a whole document.
                 Err(error) => {
                     if let Some(earlier) = problem.replace(error) {
@@ -38,7 +42,11 @@ pub(super) fn run(args: &FailuresArgs) -> Result<Outcome, AppError> {
                 }
             }
         }
-        rows.end(out)
+        // That no point failed is not known where nothing could be read.
+        if is_read || args.form.output != OutputFormat::Table {
+            rows.end(out)?;
+        }
+        Ok(())
     })?;
     problem.map_or(Ok(Outcome::Done), Err)
 }

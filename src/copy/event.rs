@@ -160,9 +160,25 @@ pub struct ItemFailure {
     pub cause: FailureCause,
     /// When it was seen.
     pub at: DateTime<Utc>,
+    /// Its copy job, if this process has seen it end.
+    pub copy_job_id: Option<CopyJobId>,
+    /// AWS's id of the request that was refused, if this process has sent it.
+    pub request_id: Option<String>,
 }
 
 impl ItemFailure {
+    /// A failure with what is known in any case; the code and AWS's text tell the cause.
+    pub fn new(error_code: String, message: String, at: DateTime<Utc>) -> Self {
+        Self {
+            cause: FailureCause::of(&error_code, &message),
+            error_code,
+            message,
+            at,
+            copy_job_id: None,
+            request_id: None,
+        }
+    }
+
     /// What a ledger tells of an item that has failed; `None` of any other.
     pub fn of(row: &ItemRow<'_>) -> Option<Self> {
         if row.standing() != Standing::Failed {
@@ -176,12 +192,7 @@ impl ItemFailure {
         else {
             return None;
         };
-        Some(Self {
-            cause: FailureCause::of(&error_code, &message),
-            error_code,
-            message,
-            at,
-        })
+        Some(Self::new(error_code, message, at))
     }
 }
 

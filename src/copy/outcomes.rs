@@ -96,7 +96,7 @@ impl Engine<'_> {
             }
         } else if self.row(id).is_some_and(|(_, row)| row.attempt() >= MOST_TOKENS) {
             let message = "every idempotency token is answered with an earlier, failed job".to_owned();
-            self.fail(id, "TokenUsed".to_owned(), message, FailureCause::Other, now);
+            self.fail(id, ItemFailure::new("TokenUsed".to_owned(), message, now.date));
         } else {
             // The attempt is over: its token is used up.
             self.requeue(id, "AWS answered with an earlier job", now.elapsed);
@@ -175,11 +175,11 @@ impl Engine<'_> {
 
     /// AWS will not copy the point.
     pub(super) fn refused(&mut self, id: ItemId, error: ApiError, now: Moment) {
-        let message = match error.request_id {
-            Some(request) => format!("{} (request id {request})", error.message),
-            None => error.message,
+        let failure = ItemFailure {
+            request_id: error.request_id,
+            ..ItemFailure::new(error.code, error.message, now.date)
         };
-        self.remedy(id, error.code, message, now);
+        self.remedy(id, failure, now);
     }
 
     /// AWS runs as many jobs of the item's type as it may.
@@ -223,15 +223,10 @@ impl Engine<'_> {
         });
     }
 
-    fn fail(&mut self, id: ItemId, error_code: String, message: String, cause: FailureCause, now: Moment) {
+    fn fail(&mut self, id: ItemId, failure: ItemFailure) {
         let Some(arn) = self.arn(id) else { return };
         self.doubts.remove(&id);
-        let failure = ItemFailure {
-            error_code,
-            message,
-            cause,
-            at: now.date,
-        };
+        let cause = failure.cause;
         let record = JournalRecord::Failed {
             recovery_point_arn: arn.clone(),
             error_code: failure.error_code.clone(),
@@ -300,10 +295,7 @@ impl Engine<'_> {
             );
             self.fail(
                 id,
-                "CopyJobVanished".to_owned(),
-                message,
-                FailureCause::Other,
-                now,
+                ItemFailure::new("CopyJobVanished".to_owned(), message, now.date),
             );
         }
     }
@@ -325,30 +317,34 @@ impl Engine<'_> {
             CopyJobState::Partial => JOB_PARTIAL,
             _ => JOB_FAILED,
         };
-        self.remedy(id, code.to_owned(), message, now);
+        let failure = ItemFailure {
+            copy_job_id: Some(job.copy_job_id),
+            ..ItemFailure::new(code.to_owned(), message, now.date)
+        };
+        self.remedy(id, failure, now);
     }
 
     /// Queues the item again if its failure may pass, else it has failed.
-    fn remedy(&mut self, id: ItemId, code: String, message: String, now: Moment) {
-        let cause = FailureCause::of(&code, &message);
+    fn remedy(&mut self, id: ItemId, failure: ItemFailure, now: Moment) {
+        let cause = failure.cause;
         let again_at = now.elapsed + AGAIN.min(self.policy.poll_interval);
         match cause.remedy() {
             Remedy::Requeue => {
                 if cause == FailureCause::TooManyJobs {
                     self.quota_reached(id, now);
                 }
-                self.requeue(id, &message, again_at);
+                self.requeue(id, &failure.message, again_at);
             }
             Remedy::RetryUpTo(most) => {
                 let failures = self.passing_failures.entry(id).or_default();
                 *failures += 1;
                 if *failures < most {
-                    self.requeue(id, &message, again_at);
+                    self.requeue(id, &failure.message, again_at);
                 } else {
-                    self.fail(id, code, message, cause, now);
+                    self.fail(id, failure);
                 }
             }
-            Remedy::Fail => self.fail(id, code, message, cause, now),
+            Remedy::Fail => self.fail(id, failure),
         }
     }
 

@@ -11,6 +11,7 @@ use super::console::Console;
 use super::text::{duration, percent};
 use super::vault_lines::{self, DoneVaults};
 use crate::copy::event::{CopyEvent, CopyEventKind, RunStats, StopReason};
+use crate::domain::CopyJobId;
 
 /// The rate is that of this much time past.
 const RATE_WINDOW: Duration = Duration::from_mins(10);
@@ -90,6 +91,8 @@ impl ProgressReporter {
                 ..
             } => tracing::error!(
                 error_code = failure.error_code,
+                copy_job_id = failure.copy_job_id.as_ref().map(CopyJobId::as_str),
+                request_id = failure.request_id,
                 "Failed to copy recovery point {recovery_point_arn}: {}",
                 failure.message
             ),

@@ -10,7 +10,7 @@ use super::summary::Summary;
 use super::vault_lines;
 use crate::aws::{CredentialNews, Side};
 use crate::copy::event::{CopyEvent, CopyEventKind, RunStats, StopReason};
-use crate::domain::AccountId;
+use crate::domain::{AccountId, CopyJobId};
 
 /// Turns what happens in a run into lines.
 #[derive(Debug)]
@@ -191,6 +191,8 @@ impl RunEvents {
                     "cause": failure.cause.as_str(),
                     "error_code": failure.error_code,
                     "error_message": failure.message,
+                    "copy_job_id": failure.copy_job_id.as_ref().map(CopyJobId::as_str),
+                    "request_id": failure.request_id,
                 }),
             ),
             CopyEventKind::ItemRequeued {

@@ -90,10 +90,8 @@ fn the_summary_says_what_was_done_what_is_left_and_why() {
     let failed = |arn: &str, code: &str, message: &str, cause| {
         let at = DateTime::UNIX_EPOCH;
         let failure = ItemFailure {
-            error_code: code.to_owned(),
-            message: message.to_owned(),
             cause,
-            at,
+            ..ItemFailure::new(code.to_owned(), message.to_owned(), at)
         };
         (RecoveryPointArn::from_aws(arn), failure)
     };
