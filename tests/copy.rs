@@ -178,7 +178,7 @@ fn a_destination_that_may_not_be_read_is_told_and_one_that_cannot_be_read_is_not
     );
     let begun = Rig::new("--vault v1=3 --job-seconds 600");
     let left = begun.run(&format!(
-        "timeout -s INT 1 {}",
+        "set -m; {} & pid=$!; until_calls StartCopyJob 1; kill -INT $pid; wait $pid",
         copy("--vault v1 --state-file s.json")
     ));
     assert!(begun.path("s.json").exists(), "{}", left.stderr);

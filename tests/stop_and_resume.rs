@@ -104,13 +104,15 @@ fn killed_at_many_moments_and_resumed_nothing_is_lost_or_doubled() {
 fn a_second_signal_leaves_at_once() {
     let rig = Rig::new("--vault v1=60 --job-seconds 30");
     let script = format!(
-        "set -m; {} & pid=$!; until_calls StartCopyJob 10; kill -INT $pid; sleep 0.3; kill -INT $pid; wait $pid; echo $?",
+        "set -m; {} & pid=$!; until_calls StartCopyJob 10; kill -INT $pid; sleep 0.3
+         at=$(date +%s%N); kill -INT $pid; wait $pid; echo $? $(( ($(date +%s%N) - at) / 1000000 ))",
         copy("--drain-minutes 5")
     );
-    let began = Instant::now();
     let done = rig.run(&script);
-    assert_eq!(done.stdout, "2\n", "{}", done.stderr);
-    assert!(began.elapsed() < Duration::from_secs(5));
+    let (code, milliseconds) = done.stdout.trim().split_once(' ').unwrap();
+    assert_eq!(code, "2", "{}", done.stderr);
+    // It has to be gone long before the jobs are, and how fast the machine begins a run is another matter.
+    assert!(milliseconds.parse::<u64>().unwrap() < 2000, "{milliseconds} ms");
 }
 
 #[test]
