@@ -265,14 +265,16 @@ impl Visit for Line {
 /// Shows an error and what to do next.
 pub(crate) fn show_error(error: &AppError, colour: bool, console: &Console) {
     let hint = hint(error);
-    console.error(&error_text(error, colour), &error.to_string(), hint.as_deref());
+    let hint = hint.as_deref();
+    console.error(&error_text(error, hint, colour), &error.to_string(), hint);
 }
 
 /// The same before there is a console.
 pub(crate) fn show_error_at_once(error: &AppError, colour: bool, format: LogFormat) {
+    let hint = hint(error);
     let text = match format {
-        LogFormat::Text => error_text(error, colour),
-        LogFormat::Json => error_object(&error.to_string(), hint(error).as_deref()),
+        LogFormat::Text => error_text(error, hint.as_deref(), colour),
+        LogFormat::Json => error_object(&error.to_string(), hint.as_deref()),
     };
     // Nobody can be told that stderr is closed.
     let _ = io::stderr().write_all(text.as_bytes());
@@ -297,7 +299,7 @@ pub(crate) fn show_line_at_once(line: &str) {
     let _ = io::stderr().write_all(format!("{}\n", sanitize(line)).as_bytes());
 }
 
-fn error_text(error: &AppError, colour: bool) -> String {
+fn error_text(error: &AppError, hint: Option<&str>, colour: bool) -> String {
     let style = if colour {
         anstyle::Style::new()
             .bold()
@@ -307,9 +309,9 @@ fn error_text(error: &AppError, colour: bool) -> String {
     };
     let text = error.to_string();
     let mut shown = format!("{style}ERROR{style:#}: {}\n", sanitize(&text));
-    if let Some(hint) = hint(error) {
+    if let Some(hint) = hint {
         shown.push_str("  Help: ");
-        shown.push_str(&sanitize(&hint));
+        shown.push_str(&sanitize(hint));
         shown.push('\n');
     }
     shown

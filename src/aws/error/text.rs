@@ -23,36 +23,17 @@ const LAYERS: [&str; 8] = [
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.place.as_deref();
+        let mut preposition = "of";
         match (self.class, self.operation) {
             (ErrorClass::AccessDenied, "CreateBackupVault") => {
                 f.write_str("Failed to create vault: Access denied")?;
-                if let Some(Place {
-                    subject: Some(vault), ..
-                }) = place
-                {
-                    write!(f, " for {vault}")?;
-                }
+                preposition = "for";
             }
-            (ErrorClass::AccessDenied, operation) => {
-                write!(f, "Access denied when {}", doing(operation))?;
-                if let Some(Place {
-                    subject: Some(subject),
-                    ..
-                }) = place
-                {
-                    write!(f, " of {subject}")?;
-                }
-            }
-            (_, operation) => {
-                f.write_str(operation)?;
-                if let Some(Place {
-                    subject: Some(subject),
-                    ..
-                }) = place
-                {
-                    write!(f, " of {subject}")?;
-                }
-            }
+            (ErrorClass::AccessDenied, operation) => write!(f, "Access denied when {}", doing(operation))?,
+            (_, operation) => f.write_str(operation)?,
+        }
+        if let Some(subject) = place.and_then(|place| place.subject.as_ref()) {
+            write!(f, " {preposition} {subject}")?;
         }
         match place {
             // Whose account it is, STS is asked for.
